@@ -1,0 +1,57 @@
+"""The terminal: two consoles, JSON output, and errors without tracebacks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from routenator.engine.display import show
+from routenator.engine.errors import InputError, RouteNatorError
+
+EXIT_OK = 0
+EXIT_INCOMPLETE = 1  # the command worked, and says that something is missing or wrong
+EXIT_INPUT = 2  # the user's input is at fault
+EXIT_RUN = 3  # the run could not go on
+EXIT_INTERRUPTED = 130
+
+out = Console(highlight=False, soft_wrap=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Write ``value`` as one line of strict JSON (NaN becomes null) to standard output."""
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+    sys.stdout.flush()
+
+
+def say(message: str, style: str = "") -> None:
+    """One line for the person at the terminal, on standard error, with unsafe characters escaped."""
+    err.print(Text(show(message), style=style))
+
+
+@contextmanager
+def friendly_errors() -> Iterator[None]:
+    """Turn our errors into messages and exit codes."""
+    try:
+        yield
+    except InputError as exc:
+        count = len(exc.faults)
+        say(f"{count} fault{'s' if count > 1 else ''} found:", style="bold red")
+        for fault in exc.faults:
+            say(f"  {fault}")
+        sys.exit(EXIT_INPUT)
+    except RouteNatorError as exc:
+        say(exc.what, style="bold red")
+        if exc.hint:
+            say(exc.hint)
+        sys.exit(EXIT_RUN)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(EXIT_OK)

@@ -1,0 +1,155 @@
+"""What the user configures: a recipe (what to make) and an endpoints file (who makes it)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from routenator.engine.errors import ConfigError
+from routenator.engine.yaml_source import load_yaml, validate_yaml
+
+Role = Literal["text", "vision", "judge"]
+ROLES: tuple[Role, ...] = ("text", "vision", "judge")
+
+StructuredOutput = Literal["auto", "json_schema", "json_object", "text"]
+
+
+class Strict(BaseModel):
+    """Base of every user-facing model: unknown keys are faults, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Endpoint(Strict):
+    """One OpenAI-compatible endpoint: one or more replicas of a server, or the embedded one that we start."""
+
+    kind: Literal["openai", "embedded"] = "openai"
+    """``openai`` talks to ``base_url``; ``embedded`` starts llama.cpp on loopback and talks to it the same way."""
+    base_url: tuple[str, ...] = ()
+    """Replicas' base URLs, ending in ``/v1``. A single string is taken as one. Empty for ``embedded``."""
+    model: str
+    """Model name as the server knows it (``--served-model-name``)."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key. ``None``: the server needs none. Keys are never stored."""
+    max_in_flight: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Upper bound of concurrent requests to each replica."""
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """Total deadline of one request, headers and body, in seconds."""
+    max_retries: Annotated[int, Field(ge=0, le=20)] = 4
+    """Retries of one call after retryable errors. This is the only retry layer."""
+    structured_output: StructuredOutput = "auto"
+    """``auto`` negotiates json_schema → json_object → tolerant parsing once; anything else is taken as given."""
+    vision: bool | None = None
+    """Whether the model can see. ``None``: probe it with a small image."""
+    max_reply_bytes: Annotated[int, Field(ge=1_000)] = 2_000_000
+    """Cap of one reply's body in bytes; a larger one is aborted."""
+
+    @field_validator("base_url", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_http(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or "\\" in url:
+                raise ValueError("a base URL looks like http://host:8000/v1")
+            if parts.username or parts.password:
+                raise ValueError("no user or key inside a URL; name its environment variable in api_key_env")
+        return tuple(url.rstrip("/") for url in urls)
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _variable_name(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
+            # The value is not repeated: people paste the key itself here.
+            raise ValueError("this is the name of an environment variable in capitals, never the key itself")
+        return name
+
+    @model_validator(mode="after")
+    def _url_fits_kind(self) -> Endpoint:
+        if self.kind == "openai" and not self.base_url:
+            raise ValueError("an endpoint of kind openai needs base_url")
+        if self.kind == "embedded" and self.base_url:
+            raise ValueError("an embedded endpoint is started by us and has no base_url")
+        return self
+
+
+class EndpointsFile(Strict):
+    """Named endpoints, and which role each plays."""
+
+    endpoints: dict[str, Endpoint]
+    roles: dict[Role, str | None]
+    """Role → endpoint name. A role that is absent or null has no endpoint."""
+
+    @model_validator(mode="after")
+    def _roles_exist(self) -> EndpointsFile:
+        for role, name in self.roles.items():
+            if name is not None and name not in self.endpoints:
+                known = ", ".join(self.endpoints) or "none"
+                raise ValueError(f"role {role} names endpoint {name!r}, which is not defined (defined: {known})")
+        return self
+
+    def endpoint_of(self, role: Role) -> tuple[str, Endpoint] | None:
+        """Name and settings of the endpoint that plays ``role``, or ``None``."""
+        name = self.roles.get(role)
+        return None if name is None else (name, self.endpoints[name])
+
+
+class CritiqueSettings(Strict):
+    """How a candidate is judged."""
+
+    max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    """Attempts on one grounding before it is drawn anew."""
+    max_regrounds: Annotated[int, Field(ge=0, le=5)] = 1
+    """How often a sample may draw a new grounding before it is rejected."""
+    judge_threshold: Annotated[float, Field(ge=0.5, le=1)] = 0.7
+    """Balanced accuracy on known pairs below which the judge's vote is left out."""
+    judge_pairs: Annotated[int, Field(ge=0, le=500)] = 10
+    """Known-good pairs and, of each kind of fault, known-bad pairs that the judge is measured on. 0: no judge."""
+    min_consistency: Annotated[float, Field(ge=-1, le=1)] = 0.2
+    """Least cosine similarity between the query and its grounding's words, by the sentence model."""
+
+
+class DedupSettings(Strict):
+    """What counts as a duplicate over the whole run."""
+
+    near_threshold: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Jaccard similarity of character 4-gram sets at which two queries are the same. 1: only exact duplicates."""
+
+
+class Recipe(Strict):
+    """What to make. Paths are relative to the recipe's folder."""
+
+    pack: str
+    """A shipped pack's name, or the path of a pack folder."""
+    rows: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """Rows to deliver."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Every random choice of the run follows from this number."""
+    endpoints: str
+    """Path of the endpoints file."""
+    on_missing_vision: Literal["fail", "redistribute"] = "fail"
+    """No endpoint can see: refuse to start, or give the vision routes' share to the other routes, said aloud."""
+    max_rounds: Annotated[int, Field(ge=0, le=50)] = 4
+    """Refill rounds for slots whose sample was rejected, failed or a duplicate: the run's budget."""
+    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 256
+    """Samples in flight at once."""
+    critique: CritiqueSettings = CritiqueSettings()
+    dedup: DedupSettings = DedupSettings()
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe; raise `ConfigError` with every fault."""
+    return validate_yaml(Recipe, load_yaml(path, ConfigError), ConfigError)
+
+
+def load_endpoints(path: Path) -> EndpointsFile:
+    """Read an endpoints file; raise `ConfigError` with every fault."""
+    return validate_yaml(EndpointsFile, load_yaml(path, ConfigError), ConfigError)

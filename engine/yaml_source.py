@@ -1,0 +1,163 @@
+"""Read a user's YAML strictly, and say the line of whatever is wrong in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from routenator.engine.errors import Fault, InputError
+
+MAX_YAML_BYTES = 4_000_000
+
+Model = TypeVar("Model", bound=BaseModel)
+FieldPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class YamlSource:
+    """A parsed document with the line of every key; ``lines[()]`` is the first line."""
+
+    file: str
+    data: Any
+    lines: dict[FieldPath, int] = field(default_factory=dict)
+
+    def line(self, path: FieldPath) -> int | None:
+        """1-based line of the nearest known ancestor of ``path``."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path)
+
+    def fault(self, path: FieldPath, message: str, fix: str) -> Fault:
+        """A fault at ``path`` of this file."""
+        return Fault(self.file, message, fix, self.line(path), ".".join(map(str, path)) or None)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses duplicate keys and anchors' merge bombs (aliases are refused altogether)."""
+
+
+def _node_to_data(
+    loader: _StrictLoader, node: yaml.Node, path: FieldPath, lines: dict[FieldPath, int], faults: list[Fault], file: str
+) -> Any:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        mapping: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if not isinstance(key, str | int | float | bool):
+                key = str(key)
+            line = key_node.start_mark.line + 1
+            if key in mapping:
+                faults.append(
+                    Fault(
+                        file, f"key {key!r} is given twice", "Keep one of them", line, ".".join(map(str, (*path, key)))
+                    )
+                )
+            lines[(*path, key)] = line
+            mapping[key] = _node_to_data(loader, value_node, (*path, key), lines, faults, file)
+        return mapping
+    if isinstance(node, yaml.SequenceNode):
+        return [_node_to_data(loader, child, (*path, i), lines, faults, file) for i, child in enumerate(node.value)]
+    return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+
+
+def parse_yaml(text: str, file: str, error: type[InputError], first_line: int = 1) -> YamlSource:
+    """Parse ``text`` with duplicate keys and aliases refused.
+
+    Args:
+        text: The YAML document.
+        file: Name for messages.
+        error: Class to raise, so that a pack's fault is a ``DomainError``.
+        first_line: Line of ``file`` on which ``text`` starts, for front matter.
+
+    Raises:
+        InputError: Of class ``error``, with all faults.
+    """
+    faults: list[Fault] = []
+    lines: dict[FieldPath, int] = {}
+    try:
+        for token in yaml.scan(text):
+            if isinstance(token, yaml.AliasToken):
+                line = token.start_mark.line + first_line
+                raise error([Fault(file, "YAML aliases are not allowed", "Write the value out", line)])
+        loader = _StrictLoader(text)
+        try:
+            node = loader.get_single_node()
+            data = None if node is None else _node_to_data(loader, node, (), lines, faults, file)
+        finally:
+            loader.dispose()  # type: ignore[no-untyped-call]
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        problem = getattr(exc, "problem", None) or str(exc)
+        line = None if mark is None else mark.line + first_line
+        raise error([Fault(file, f"not valid YAML: {problem}", "Correct the syntax", line)]) from None
+    shift = first_line - 1
+    if faults:
+        raise error([Fault(f.file, f.message, f.fix, (f.line or 1) + shift, f.field) for f in faults])
+    return YamlSource(file, data, {path: line + shift for path, line in lines.items()})
+
+
+def read_text(path: Path, error: type[InputError], max_bytes: int = MAX_YAML_BYTES) -> str:
+    """Read a UTF-8 file whole.
+
+    Raises:
+        InputError: Of class ``error``: missing, unreadable, too large, not UTF-8.
+    """
+    try:
+        size = path.stat().st_size
+        if size > max_bytes:
+            fault = Fault(str(path), f"{size:,} bytes is over the limit of {max_bytes:,}", "Split the file")
+            raise error([fault])
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise error([Fault(str(path), "no such file", "Check the path")]) from None
+    except OSError as exc:
+        raise error([Fault(str(path), f"cannot be read: {exc.strerror}", "Check its type and permissions")]) from None
+    except UnicodeDecodeError as exc:
+        line = path.read_bytes()[: exc.start].count(b"\n") + 1
+        message = f"byte 0x{exc.object[exc.start]:02x} is not UTF-8"
+        raise error([Fault(str(path), message, "Save the file as UTF-8", line)]) from None
+
+
+def load_yaml(path: Path, error: type[InputError]) -> YamlSource:
+    """Read and parse the YAML file at ``path``; see `parse_yaml`."""
+    return parse_yaml(read_text(path, error), str(path), error)
+
+
+_FIXES = {
+    "extra_forbidden": "Remove it, or correct its spelling",
+    "missing": "Add it",
+}
+
+
+def collect_faults(source: YamlSource, exc: ValidationError) -> list[Fault]:
+    """Turn pydantic's errors into faults with lines."""
+    faults = []
+    for item in exc.errors():
+        loc = tuple(part for part in item["loc"] if not (isinstance(part, str) and part.startswith(("function-", "["))))
+        if item["type"] == "extra_forbidden":
+            message = "unknown key"
+        elif item["type"] == "missing":
+            message = "required key is missing"
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            if isinstance(item["input"], str | int | float | bool):
+                message += f" (got {item['input']!r})"
+        faults.append(source.fault(loc, message.rstrip("."), _FIXES.get(item["type"], "Correct the value")))
+    return faults
+
+
+def validate_yaml(model: type[Model], source: YamlSource, error: type[InputError]) -> Model:
+    """Build ``model`` from a parsed document.
+
+    Raises:
+        InputError: Of class ``error``, with every fault and its line.
+    """
+    try:
+        return model.model_validate(source.data if source.data is not None else {})
+    except ValidationError as exc:
+        raise error(collect_faults(source, exc)) from None

@@ -1,0 +1,1 @@
+"""RouteNator: training data for function-calling models, from a domain to a measured dataset."""

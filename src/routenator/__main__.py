@@ -1,0 +1,5 @@
+"""`python -m routenator`."""
+
+from routenator.engine.cli.main import main
+
+main()
