@@ -17,7 +17,7 @@ def has_unsafe_characters(text: str) -> bool:
 
 
 def show(text: str) -> str:
-    r"""``text`` with every unsafe character as its escape (``\x1b``, ``\u202e``), so that it is seen and does nothing."""
+    r"""``text`` with every unsafe character as its escape (``\x1b``, ``\u202e``), so it is seen, not obeyed."""
     return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 

@@ -126,7 +126,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Critique:
-    """The verdict on one candidate with every reason that was found; scores by name (0..1 unless the name says more)."""
+    """The verdict on one candidate with every reason that was found; scores by name (0..1)."""
 
     decision: Decision
     findings: tuple[Finding, ...] = ()

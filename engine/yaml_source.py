@@ -47,7 +47,7 @@ def _node_to_data(
     if isinstance(node, yaml.MappingNode):
         mapping: dict[Any, Any] = {}
         for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = loader.construct_object(key_node, deep=True)
             if not isinstance(key, str | int | float | bool):
                 key = str(key)
             line = key_node.start_mark.line + 1
@@ -62,7 +62,7 @@ def _node_to_data(
         return mapping
     if isinstance(node, yaml.SequenceNode):
         return [_node_to_data(loader, child, (*path, i), lines, faults, file) for i, child in enumerate(node.value)]
-    return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    return loader.construct_object(node, deep=True)
 
 
 def parse_yaml(text: str, file: str, error: type[InputError], first_line: int = 1) -> YamlSource:
@@ -89,7 +89,7 @@ def parse_yaml(text: str, file: str, error: type[InputError], first_line: int = 
             node = loader.get_single_node()
             data = None if node is None else _node_to_data(loader, node, (), lines, faults, file)
         finally:
-            loader.dispose()  # type: ignore[no-untyped-call]
+            loader.dispose()
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         problem = getattr(exc, "problem", None) or str(exc)

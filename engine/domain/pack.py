@@ -1,4 +1,4 @@
-"""A domain pack in memory: what `routenator.engine.domain.loading` reads and everything else uses. Nothing in it is code."""
+"""A domain pack in memory: what `routenator.engine.domain.loading` reads. Nothing in it is code."""
 
 from __future__ import annotations
 
