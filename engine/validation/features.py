@@ -1,0 +1,177 @@
+"""What the targets speak of, measured on a query: its length, its phrasing, where it names its category."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from routenator.engine.validation.lexicon import Lexicon
+from routenator.engine.validation.words import count_words, fold_words, word_set
+
+_WH_OPENERS = word_set("how what what's where where's which who who's whose when why")
+_MODAL_OPENERS = word_set(
+    """am are can can't could couldn't did do does don't has have is may might shall should was were will would"""
+)
+_SUBJECTS = word_set(
+    """a an any anybody anyone he i it my our she some somebody someone that the there these they this those u we you
+    your"""
+)
+_GREETINGS = word_set("please pls plz hey hi hello ok okay so just kindly now")
+
+
+def _phrases(lines: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(line.split()) for line in lines.splitlines() if line.strip())
+
+
+# Longer phrases come before those that they begin with.
+_LEAD_INS = _phrases("""
+    i need you to
+    i want you to
+    i'd like you to
+    i would like you to
+    i need to
+    i want to
+    i'd like to
+    i would like to
+    i am trying to
+    i'm trying to
+    i am looking to
+    i'm looking to
+    i wanna
+    we need to
+    we want to
+    we'd like to
+    looking to
+    trying to
+    help me to
+    help me
+    help us
+    let's
+    lets
+""")
+_NEEDS = _phrases("""
+    i need
+    i want
+    i'd like
+    i'd love
+    i would like
+    i am after
+    i'm after
+    i am looking for
+    i'm looking for
+    we need
+    we want
+    we'd like
+    we would like
+    we are looking for
+    we're looking for
+    looking for
+    searching for
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFeatures:
+    """A query's values on the axes of the targets.
+
+    Attributes:
+        words: White-space tokens that hold a letter or a digit.
+        phrasing: ``fragment``, ``imperative`` or ``question``.
+        keyword_position: ``start``, ``middle``, ``end`` or ``absent``.
+    """
+
+    words: int
+    phrasing: str
+    keyword_position: str
+
+
+def measure(query: str, language: str, category: str, lexicon: Lexicon) -> QueryFeatures:
+    """Measure ``query`` as a row labelled with ``category``."""
+    return QueryFeatures(
+        count_words(query), classify_phrasing(query, lexicon), locate_keyword(query, language, category, lexicon)
+    )
+
+
+def classify_phrasing(query: str, lexicon: Lexicon) -> str:
+    """``question``, ``imperative`` or ``fragment``, by the form of the query's beginning and end.
+
+    * ``question``: ends with ``?``, or begins (after a greeting or "please") with how, what, where, which, who, when or
+      why, or with can, do, is, would … before a subject ("can you make", "is there"; not "can opener icon").
+    * ``imperative``: begins, after a greeting or a lead-in such as "i need you to" or "help me", with a verb of
+      request: `lexicon.REQUEST_VERBS` and the pack's actions. A statement of need counts as well: "i need a card" and
+      "looking for cat icons" ask for an act as plainly as "find" does.
+    * ``fragment``: anything else.
+    """
+    if query.rstrip(" \t\n\"'!.)").endswith("?"):
+        return "question"
+    words = skip_greetings(fold_words(query))
+    if words and words[0] in _WH_OPENERS:
+        return "question"
+    if len(words) > 1 and words[0] in _MODAL_OPENERS and words[1] in _SUBJECTS:
+        return "question"
+    rest = skip_lead_in(words)
+    if rest and (rest[0] in lexicon.verbs or len(rest) < len(words)):
+        return "imperative"
+    if any(tuple(words[: len(need)]) == need for need in _NEEDS):
+        return "imperative"
+    if any(tuple(words[: len(phrase)]) == phrase for phrase in lexicon.actions):
+        return "imperative"
+    return "fragment"
+
+
+def locate_keyword(query: str, language: str, category: str, lexicon: Lexicon) -> str:
+    """Where the first of the category's keywords stands; the longest keyword that begins there counts.
+
+    ``absent`` without one. A keyword that begins at the first word of a query of one or two words, or that is the whole
+    query, stands at the ``start``; one that is the second of two words at the ``end``. Otherwise the centre of the
+    keyword's words, as a share of the query's words, decides: up to 1/3 ``start``, from 2/3 ``end``, else ``middle``.
+    """
+    mention = lexicon.first_mention(query, language, category)
+    if mention is None:
+        return "absent"
+    words = count_words(query)
+    if words <= 2:
+        return "start" if mention.start == 0 else "end"
+    if mention.start == 0 and mention.stop == words:
+        return "start"
+    # Thirds in whole numbers: centre / words <= 1/3.
+    sixths = 3 * (mention.start + mention.stop)
+    if sixths <= 2 * words:
+        return "start"
+    return "end" if sixths >= 4 * words else "middle"
+
+
+def mentions(query: str, language: str, lexicon: Lexicon) -> frozenset[str]:
+    """Categories whose keywords ``query`` names; a keyword inside a longer one does not count."""
+    return frozenset(mention.category for mention in lexicon.mentions(query, language))
+
+
+def skip_greetings(words: list[str]) -> list[str]:
+    """``words`` (folded) after "hey", "please" and their like."""
+    start = 0
+    while start < len(words) and words[start] in _GREETINGS:
+        start += 1
+    return words[start:]
+
+
+def skip_lead_in(words: list[str]) -> list[str]:
+    """``words`` (folded) after a lead-in that a verb follows ("i need you to"), or as they are."""
+    for lead_in in _LEAD_INS:
+        if tuple(words[: len(lead_in)]) == lead_in:
+            return skip_greetings(words[len(lead_in) :])
+    return words
+
+
+def lead_phrase(query: str, lexicon: Lexicon) -> tuple[str, ...] | None:
+    """The action by which ``query`` opens ("make", "search for"), or ``None``.
+
+    Greetings, "can you" and lead-ins such as "i need you to" are skipped.
+    """
+    words = skip_greetings(fold_words(query))
+    if len(words) > 1 and words[0] in _MODAL_OPENERS and words[1] in _SUBJECTS:
+        words = skip_greetings(words[2:])
+    words = skip_lead_in(words)
+    for length in range(min(4, len(words)), 0, -1):
+        phrase = tuple(words[:length])
+        if phrase in lexicon.actions:
+            return phrase
+    return tuple(words[:1]) if words and words[0] in lexicon.verbs else None

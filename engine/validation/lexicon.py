@@ -1,0 +1,119 @@
+"""What a pack calls things: the keywords of its categories and the verbs of its actions, ready to be looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from routenator.engine.domain.pack import DomainPack
+from routenator.engine.validation.words import FUNCTION_WORDS, Part, fold_parts, fold_words, forms, word_set
+
+Phrase = tuple[str, ...]
+
+REQUEST_VERBS = word_set("add build create design draw find generate get give make need produce search show want write")
+"""Verbs by which people ask for things, whatever the domain."""
+
+MAX_PHRASE_WORDS = 5
+"""Longer keywords are not names that users type; it bounds the number of plural forms of a phrase."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A category's keyword in a query, by positions of white-space tokens: ``start`` included, ``stop`` not."""
+
+    category: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Keywords and verbs of one pack, folded.
+
+    Attributes:
+        keywords: Language → phrase (every plural form) → categories that it names.
+        actions: Phrase of an action's label or alias, or its first word → functions that it may ask for.
+        verbs: First words of requests: the pack's and `REQUEST_VERBS`.
+        functions: All function names.
+    """
+
+    keywords: Mapping[str, Mapping[Phrase, frozenset[str]]]
+    actions: Mapping[Phrase, frozenset[str]]
+    verbs: frozenset[str]
+    functions: frozenset[str]
+
+    @classmethod
+    def from_pack(cls, pack: DomainPack) -> Lexicon:
+        """Read the categories' keywords and the nodes of the walk's last type, which are its actions."""
+        keywords: dict[str, dict[Phrase, frozenset[str]]] = {}
+        for name, category in pack.spec.categories.items():
+            for language, phrases in category.keywords.items():
+                known = keywords.setdefault(language, {})
+                for keyword in phrases:
+                    for form in _phrase_forms(keyword):
+                        known[form] = known.get(form, frozenset()) | {name}
+
+        functions = frozenset(pack.functions_by_name)
+        actions: dict[Phrase, frozenset[str]] = {}
+        for node in pack.nodes:
+            if node.type != pack.spec.walk[-1]:
+                continue
+            for text in (node.label, *node.aliases):
+                words = tuple(fold_words(text))
+                for phrase in {words, words[:1]} - {()}:
+                    if phrase[0] not in FUNCTION_WORDS or len(phrase) > 1:
+                        actions[phrase] = actions.get(phrase, frozenset()) | (node.functions or functions)
+        verbs = REQUEST_VERBS | {phrase[0] for phrase in actions if phrase[0] not in FUNCTION_WORDS}
+        return cls(keywords, actions, verbs, functions)
+
+    def mentions(self, query: str, language: str) -> tuple[Mention, ...]:
+        """Every keyword in ``query``, by start; one that lies inside a longer keyword is left out."""
+        known = self._keywords_of(language)
+        parts = fold_parts(query)
+        spans: list[tuple[int, int, frozenset[str]]] = []
+        for start in range(len(parts)):
+            for stop in range(min(len(parts), start + MAX_PHRASE_WORDS), start, -1):
+                categories = known.get(_texts(parts[start:stop]))
+                if categories:
+                    spans.append((start, stop, categories))
+        kept = [
+            span
+            for span in spans
+            if not any(
+                other[0] <= span[0] and span[1] <= other[1] and other[1] - other[0] > span[1] - span[0]
+                for other in spans
+            )
+        ]
+        return tuple(
+            Mention(category, parts[start].position, parts[stop - 1].position + 1)
+            for start, stop, categories in kept
+            for category in sorted(categories)
+        )
+
+    def first_mention(self, query: str, language: str, category: str) -> Mention | None:
+        """First keyword of ``category`` in ``query``, the longest at that place, or ``None``."""
+        known = self._keywords_of(language)
+        parts = fold_parts(query)
+        for start in range(len(parts)):
+            for stop in range(min(len(parts), start + MAX_PHRASE_WORDS), start, -1):
+                if category in known.get(_texts(parts[start:stop]), ()):
+                    return Mention(category, parts[start].position, parts[stop - 1].position + 1)
+        return None
+
+    def _keywords_of(self, language: str) -> Mapping[Phrase, frozenset[str]]:
+        if language in self.keywords:
+            return self.keywords[language]
+        return next(iter(self.keywords.values()), {})
+
+
+def _texts(parts: Sequence[Part]) -> Phrase:
+    return tuple(part.text for part in parts)
+
+
+def _phrase_forms(phrase: str) -> set[Phrase]:
+    """``phrase`` with its last word, by which phrases are inflected, in every simple plural form."""
+    words = fold_words(phrase)
+    if not 1 <= len(words) <= MAX_PHRASE_WORDS:
+        return set()
+    return set(product(*([word] for word in words[:-1]), sorted(forms(words[-1]))))
