@@ -1,0 +1,104 @@
+"""All prompts of a run: the shipped ones, overridden and extended by the pack's own."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+
+from routenator.engine.errors import Fault, PromptError
+from routenator.engine.prompting.grammar import Grammar, load_grammar
+from routenator.engine.prompting.template import PromptTemplate, load_template
+from routenator.engine.sample import MODALITIES, Stratum
+
+Prompt = PromptTemplate | Grammar
+PROMPT_FOLDERS: tuple[str, ...] = (*MODALITIES, "judge")
+
+
+def shipped_prompts() -> Path:
+    """Folder of the prompts that come with the package."""
+    return Path(str(resources.files("routenator") / "prompts"))
+
+
+def _load_prompt(path: Path, folder: str, node_types: frozenset[str]) -> Prompt:
+    name = f"{folder}/{path.stem}"
+    if folder == "heuristic":
+        return load_grammar(path, name, node_types)
+    template = load_template(path, name)
+    if template.meta.modality != folder:
+        fix = f"Move the file to {template.meta.modality}/, or write `modality: {folder}`"
+        raise PromptError([Fault(str(path), f"modality is {template.meta.modality}, the folder is {folder}", fix)])
+    return template
+
+
+@dataclass(frozen=True)
+class PromptLibrary:
+    """Prompts by name, such as ``text/plain``; a later folder's prompt replaces an earlier one of the same name."""
+
+    prompts: Mapping[str, Prompt]
+
+    @classmethod
+    def load(cls, folders: Iterable[Path], node_types: Iterable[str]) -> PromptLibrary:
+        """Load every ``heuristic/*.yaml`` and ``{text,vision,judge}/*.md`` below ``folders``.
+
+        Args:
+            folders: Prompt folders, weakest first; one that does not exist is skipped.
+            node_types: Node types of the pack's walk, which grammars may name.
+
+        Raises:
+            PromptError: With the faults of all files.
+        """
+        types = frozenset(node_types)
+        prompts: dict[str, Prompt] = {}
+        faults: list[Fault] = []
+        for folder in folders:
+            for kind in PROMPT_FOLDERS:
+                pattern = "*.yaml" if kind == "heuristic" else "*.md"
+                for path in sorted((folder / kind).glob(pattern)):
+                    try:
+                        prompt = _load_prompt(path, kind, types)
+                    except PromptError as exc:
+                        faults += exc.faults
+                    else:
+                        prompts[prompt.name] = prompt
+        if faults:
+            raise PromptError(faults)
+        return cls(prompts)
+
+    @cached_property
+    def _chosen(self) -> dict[Stratum, tuple[list[Prompt], list[float]]]:
+        return {}
+
+    def serving(self, stratum: Stratum) -> list[Prompt]:
+        """Prompts of the stratum's route that serve it, in name order."""
+        return [
+            prompt
+            for name, prompt in sorted(self.prompts.items())
+            if name.startswith(f"{stratum.route}/") and prompt.meta.serves(stratum)
+        ]
+
+    def choose(self, stratum: Stratum, seed: int) -> Prompt | None:
+        """Weighted draw among the prompts that serve ``stratum``; the same seed draws the same. ``None``: none serves."""
+        if stratum not in self._chosen:
+            serving = self.serving(stratum)
+            self._chosen[stratum] = serving, list(itertools.accumulate(prompt.meta.weight for prompt in serving))
+        prompts, cumulative = self._chosen[stratum]
+        if not prompts:
+            return None
+        point = (seed % 2**53) / 2**53 * cumulative[-1]
+        return prompts[min(bisect.bisect_right(cumulative, point), len(prompts) - 1)]
+
+    def template(self, name: str) -> PromptTemplate:
+        """The chat template called ``name``.
+
+        Raises:
+            PromptError: There is none.
+        """
+        prompt = self.prompts.get(name)
+        if not isinstance(prompt, PromptTemplate):
+            raise PromptError([Fault(name, "no such prompt", "Add the file to a prompts folder")])
+        return prompt

@@ -1,0 +1,157 @@
+"""A prompt template: front matter that says what it serves, and sandboxed sections that become chat messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from jinja2 import Template
+from pydantic import Field
+
+from routenator.engine.config import Role, Strict
+from routenator.engine.errors import Fault, PromptError
+from routenator.engine.prompting.front_matter import ChatRole, read_prompt_file
+from routenator.engine.prompting.sandbox import compile_section, render_section
+from routenator.engine.sample import Modality, Stratum
+from routenator.engine.yaml_source import validate_yaml
+
+GENERATION_VARIABLES = frozenset(
+    {
+        "answer", "category", "category_description", "content", "examples", "feedback", "function",
+        "function_description", "keyword", "keyword_position", "labels", "language", "max_words", "min_words",
+        "nodes", "phrasing", "previous",
+    }
+)  # fmt: skip
+"""What a generation template may name; see `routenator.engine.prompting.variables`."""
+
+JUDGE_VARIABLES = frozenset({"candidate", "categories", "functions", "grounding", "language", "nonce"})
+"""What a judge template may name; see `routenator.engine.validation.judge`."""
+
+
+class Serves(Strict):
+    """Which strata a template or a grammar may be chosen for; an empty list means all."""
+
+    functions: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    phrasings: tuple[str, ...] = ()
+    lengths: tuple[str, ...] = ()
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """Relative weight among the templates of the same route that serve a stratum. 0 switches it off."""
+
+    def serves(self, stratum: Stratum) -> bool:
+        """Whether a slot of ``stratum`` may use it."""
+        return self.weight > 0 and all(
+            not allowed or value in allowed
+            for allowed, value in (
+                (self.functions, stratum.function),
+                (self.categories, stratum.category),
+                (self.languages, stratum.language),
+                (self.phrasings, stratum.phrasing),
+                (self.lengths, stratum.length),
+            )
+        )
+
+
+class TemplateMeta(Serves):
+    """Front matter of a prompt file."""
+
+    modality: Modality | Literal["judge"]
+    description: str = ""
+    role: Role | None = None
+    """Endpoint role. ``None``: the modality's own."""
+    grounding: Literal["walk", "content", "image"] = "walk"
+    """``content`` needs a content item that fits the walk, ``image`` one with an image."""
+    examples: Annotated[int, Field(ge=0, le=16)] = 0
+    """Few-shot turns, made from the pack's examples by the user and assistant sections."""
+    max_tokens: Annotated[int, Field(ge=1, le=8192)] = 200
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.9
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    answer_schema: dict[str, Any] = Field(alias="schema")
+    """JSON schema of the answer; ``query`` is required of a generation template."""
+    guided: bool = False
+    """Give the server a pattern for ``query`` that holds the stratum's words and phrasing: weak models need the rails."""
+
+
+@dataclass(frozen=True)
+class CompiledSection:
+    """One turn, ready to be rendered."""
+
+    role: ChatRole
+    template: Template
+
+
+@dataclass(frozen=True)
+class PromptTemplate:
+    """A loaded prompt file. ``name`` is its path below the prompts folder without the suffix, such as ``text/plain``."""
+
+    name: str
+    file: str
+    meta: TemplateMeta
+    sections: tuple[CompiledSection, ...]
+
+    def render(self, variables: Mapping[str, Any], examples: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+        """Chat messages for one sample.
+
+        Args:
+            variables: Values of the template's variables.
+            examples: Variables of each few-shot example; the user and assistant sections are rendered for each.
+
+        Returns:
+            ``[{"role", "content"}, ...]``, ending with a user message.
+
+        Raises:
+            PromptError: A value is missing or the output is too long.
+        """
+        messages: list[dict[str, Any]] = []
+
+        def add(section: CompiledSection, values: Mapping[str, Any]) -> None:
+            messages.append({"role": section.role, "content": render_section(section.template, values, self.file)})
+
+        if not self.meta.examples:
+            for section in self.sections:
+                add(section, variables)
+            return messages
+        turns = [section for section in self.sections if section.role != "system"]
+        for section in self.sections:
+            if section.role == "system":
+                add(section, variables)
+        for example in examples:
+            for section in turns:
+                add(section, example)
+        add(turns[0], variables)
+        return messages
+
+
+def load_template(path: Path, name: str | None = None) -> PromptTemplate:
+    """Read, check and compile a prompt file.
+
+    Raises:
+        PromptError: With every fault of the file.
+    """
+    prompt = read_prompt_file(path)
+    meta = validate_yaml(TemplateMeta, prompt.source, PromptError)
+    variables = JUDGE_VARIABLES if meta.modality == "judge" else GENERATION_VARIABLES
+    faults: list[Fault] = []
+    compiled: list[CompiledSection] = []
+    for section in prompt.sections:
+        template, found = compile_section(section.text, str(path), section.line, variables)
+        faults += found
+        if template is not None:
+            compiled.append(CompiledSection(section.role, template))
+    roles = [section.role for section in prompt.sections]
+    turns = [role for role in roles if role != "system"]
+    if meta.examples and turns != ["user", "assistant"]:
+        fix = "Write one `## user` and one `## assistant` section, or remove `examples`"
+        faults.append(prompt.source.fault(("examples",), "few-shot examples need one turn of each role", fix))
+    elif not meta.examples and (not roles or roles[-1] != "user"):
+        faults.append(Fault(str(path), "the last section is not `## user`", "End with the turn that asks"))
+    properties = meta.answer_schema.get("properties")
+    if meta.modality != "judge" and not (isinstance(properties, dict) and "query" in properties):
+        fix = "Add `query: {type: string}` to its properties"
+        faults.append(prompt.source.fault(("schema",), "the answer's schema has no `query`", fix))
+    if faults:
+        raise PromptError(faults)
+    return PromptTemplate(name or path.stem, str(path), meta, tuple(compiled))
