@@ -106,7 +106,7 @@ def classify_phrasing(query: str, lexicon: Lexicon) -> str:
     words = skip_greetings(fold_words(query))
     if words and words[0] in _WH_OPENERS:
         return "question"
-    if len(words) > 1 and words[0] in _MODAL_OPENERS and words[1] in _SUBJECTS:
+    if asks_whether(words):
         return "question"
     rest = skip_lead_in(words)
     if rest and (rest[0] in lexicon.verbs or len(rest) < len(words)):
@@ -145,6 +145,11 @@ def mentions(query: str, language: str, lexicon: Lexicon) -> frozenset[str]:
     return frozenset(mention.category for mention in lexicon.mentions(query, language))
 
 
+def asks_whether(words: list[str]) -> bool:
+    """Whether ``words`` (folded) begin as "can you" or "is there" do."""
+    return len(words) > 1 and words[0] in _MODAL_OPENERS and words[1] in _SUBJECTS
+
+
 def skip_greetings(words: list[str]) -> list[str]:
     """``words`` (folded) after "hey", "please" and their like."""
     start = 0
@@ -167,7 +172,7 @@ def lead_phrase(query: str, lexicon: Lexicon) -> tuple[str, ...] | None:
     Greetings, "can you" and lead-ins such as "i need you to" are skipped.
     """
     words = skip_greetings(fold_words(query))
-    if len(words) > 1 and words[0] in _MODAL_OPENERS and words[1] in _SUBJECTS:
+    if asks_whether(words):
         words = skip_greetings(words[2:])
     words = skip_lead_in(words)
     for length in range(min(4, len(words)), 0, -1):

@@ -61,8 +61,8 @@ class Lexicon:
                 continue
             for text in (node.label, *node.aliases):
                 words = tuple(fold_words(text))
-                for phrase in {words, words[:1]} - {()}:
-                    if phrase[0] not in FUNCTION_WORDS or len(phrase) > 1:
+                for phrase in dict.fromkeys((words, words[:1])):
+                    if phrase and (phrase[0] not in FUNCTION_WORDS or len(phrase) > 1):
                         actions[phrase] = actions.get(phrase, frozenset()) | (node.functions or functions)
         verbs = REQUEST_VERBS | {phrase[0] for phrase in actions if phrase[0] not in FUNCTION_WORDS}
         return cls(keywords, actions, verbs, functions)
@@ -100,6 +100,10 @@ class Lexicon:
                 if category in known.get(_texts(parts[start:stop]), ()):
                     return Mention(category, parts[start].position, parts[stop - 1].position + 1)
         return None
+
+    def verbs_of(self, function: str) -> list[str]:
+        """Phrases of actions that ask for ``function`` and nothing else, as the pack orders them."""
+        return [" ".join(phrase) for phrase, served in self.actions.items() if served == {function}]
 
     def _keywords_of(self, language: str) -> Mapping[Phrase, frozenset[str]]:
         if language in self.keywords:

@@ -1,0 +1,87 @@
+"""What a rule sees: one candidate beside everything that it must agree with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+from routenator.engine.domain.pack import DomainPack, GraphNode
+from routenator.engine.sample import ANY, Candidate, Grounding, Stratum
+from routenator.engine.validation.lexicon import Lexicon
+from routenator.engine.validation.words import all_forms, content_words, fold_words
+
+
+@dataclass(frozen=True)
+class Case:
+    """One candidate, the stratum that it was made for, and the grounding that must justify it.
+
+    Attributes:
+        examples: Queries that the prompt showed as examples.
+    """
+
+    candidate: Candidate
+    stratum: Stratum
+    grounding: Grounding
+    pack: DomainPack
+    lexicon: Lexicon
+    examples: Collection[str] = ()
+
+    @property
+    def query(self) -> str:
+        """The candidate's query."""
+        return self.candidate.query
+
+    @cached_property
+    def language(self) -> str:
+        """The stratum's language; the pack's first where the targets are silent."""
+        return self.pack.spec.languages[0] if self.stratum.language == ANY else self.stratum.language
+
+    @cached_property
+    def free_text(self) -> str:
+        """The free-text argument, or ``""``."""
+        return self.candidate.arguments.get(self.pack.spec.arguments.free_text, "")
+
+    @cached_property
+    def texts(self) -> tuple[tuple[str, str], ...]:
+        """What the model wrote, each with its name for messages: the query, then every argument but the category."""
+        names = self.pack.spec.arguments
+        others = ((name, text) for name, text in self.candidate.arguments.items() if name != names.category)
+        return (("query", self.query), *others)
+
+    @cached_property
+    def walk_nodes(self) -> tuple[GraphNode, ...]:
+        """The walk's nodes as the pack has them."""
+        nodes = self.pack.nodes_by_id
+        return tuple(nodes[node.id] for node in self.grounding.nodes if node.id in nodes)
+
+    @cached_property
+    def subject_texts(self) -> tuple[str, ...]:
+        """Labels and aliases of the walk but for its action, and the content's title: what the query is about."""
+        labels = [node.label for node in self.grounding.nodes if node.type != self.action_type]
+        aliases = [alias for node in self.walk_nodes if node.type != self.action_type for alias in node.aliases]
+        titles = [self.grounding.content.title] if self.grounding.content else []
+        return (*labels, *aliases, *titles)
+
+    @cached_property
+    def subject_forms(self) -> frozenset[str]:
+        """Every form of every word of `subject_texts`."""
+        return all_forms(word for text in self.subject_texts for word in fold_words(text))
+
+    @cached_property
+    def grounding_forms(self) -> frozenset[str]:
+        """Every form of every content word of `subject_texts` and the content's keywords."""
+        keywords = self.grounding.content.keywords if self.grounding.content else ()
+        return all_forms(word for text in (*self.subject_texts, *keywords) for word in content_words(text))
+
+    @property
+    def action_type(self) -> str:
+        """Type of the nodes that end a walk."""
+        return self.pack.spec.walk[-1]
+
+    def keywords_of(self, category: str) -> tuple[str, ...]:
+        """Keywords of ``category`` in this case's language; the first is its plain name."""
+        found = self.pack.spec.categories.get(category)
+        if found is None:
+            return ()
+        return found.keywords.get(self.language) or next(iter(found.keywords.values()), ())

@@ -1,0 +1,80 @@
+"""Rules on what came out of the prompt rather than out of a person: template words, and words meant for the judge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from routenator.engine.sample import Finding
+from routenator.engine.validation.case import Case
+from routenator.engine.validation.words import fold_words
+
+_PLACEHOLDER = re.compile(r"\{[^}]*\}|\[[^\]]*\]|<[^>]*>|\{\{|\}\}")
+_OPENERS = re.compile(
+    r"\s*(?:here(?: is| are|'s|’s) (?:a|an|the|my|your|some|one)|sure[,!]|certainly[,!]|of course[,!])", re.I
+)
+_PHRASES = (
+    "as an ai",
+    "content type",
+    "free text",
+    "json",
+    "language model",
+    "length band",
+    "query",
+    "search query",
+    "the user",
+    "user query",
+    "word count",
+)
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+_INJECTION = re.compile(
+    r"""verdict\W{0,5}(?:is\W{1,5})?(?:pass|accept|true|ok\b)|["']verdict["']|\bverdict\s*[:=]
+    |\[\s*/?\s*(?:end|begin|start|inst|sys|system|data)\b[^\]]*\] | \bend\s+(?:of\s+)?data\b
+    |<\|[^>]*\|?>? | </?(?:s|system|assistant|user|data)>
+    |\b(?:ignore|disregard|forget)\s+(?:all\s+|any\s+|the\s+|your\s+)*(?:previous|prior|above|earlier|instructions)
+    |\bsystem\s+prompt\b | \b(?:score|rating|naturalness|grounding)["']?\s*[:=]\s*\d
+    |\byou\s+are\s+(?:now\s+)?an?\s+(?:ai|assistant|judge)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def check_template_leakage(case: Case) -> Iterator[Finding]:
+    """``template_leakage``: no placeholders, node ids, type names or talk about the task.
+
+    Words of the grounding may stand: a pack may be about databases and queries.
+    """
+    leak = _find_leak(case)
+    if leak is not None:
+        message = f"The query holds '{leak}', which is not what a user types; leave it out."
+        yield Finding("template_leakage", message, "rules")
+
+
+def check_injection(case: Case) -> Iterator[Finding]:
+    """``injection``: no text that looks like a verdict or a control token."""
+    for name, text in (*case.texts, *((key, value) for key, value in case.candidate.arguments.items())):
+        if _INJECTION.search(text):
+            message = f"The {name} holds words that are meant for the checker; write only what a user types."
+            yield Finding("injection", message, "rules")
+            return
+
+
+def _find_leak(case: Case) -> str | None:
+    for pattern in (_PLACEHOLDER, _OPENERS):
+        if match := pattern.search(case.query) if pattern is _PLACEHOLDER else pattern.match(case.query):
+            return match[0].strip()
+    arguments = case.pack.spec.arguments
+    types = (_CAMEL.sub(" ", name).casefold() for name in case.pack.spec.walk)
+    names = [name.replace("_", " ").casefold() for name in (arguments.category, arguments.free_text) if "_" in name]
+    phrases = [*_PHRASES, *(name for name in types if " " in name), *names]
+    spoken = f" {' '.join(fold_words(case.query))} "
+    about = f" {' '.join(word for text in case.subject_texts for word in fold_words(text))} "
+    for phrase in phrases:
+        if f" {phrase} " in spoken and f" {phrase} " not in about:
+            return phrase
+    ids = {node.id for node in case.grounding.nodes} | (
+        {case.grounding.content.id} if case.grounding.content else set()
+    )
+    tokens = {token.strip(".,;:!?\"'()") for token in case.query.split()}
+    # A bare word such as "cat" may be an id as well as a word.
+    return next((token for token in sorted(tokens & ids) if not token.isalpha()), None)
