@@ -1,0 +1,88 @@
+"""``domain.yaml`` against itself: walk, edge types, categories and languages must fit together."""
+
+from __future__ import annotations
+
+import re
+
+from routenator.engine.display import show
+from routenator.engine.domain.pack import DomainSpec
+from routenator.engine.domain.text_rules import find_text_problem
+from routenator.engine.errors import Fault
+from routenator.engine.yaml_source import YamlSource
+
+_LANGUAGE = re.compile(r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+
+
+def check_spec(source: YamlSource, spec: DomainSpec) -> list[Fault]:
+    """Faults that the model alone cannot see."""
+    return [
+        *_check_walk(source, spec),
+        *_check_languages(source, spec),
+        *_check_categories(source, spec),
+    ]
+
+
+def _check_walk(source: YamlSource, spec: DomainSpec) -> list[Fault]:
+    faults = []
+    for i, node_type in enumerate(spec.walk):
+        if node_type in spec.walk[:i]:
+            faults.append(source.fault(("walk", i), f"node type {node_type!r} is listed twice", "Remove one of them"))
+    steps = list(zip(spec.walk, spec.walk[1:], strict=False))
+    names: set[str] = set()
+    joined = set()
+    for i, edge_type in enumerate(spec.edge_types):
+        if edge_type.name in names:
+            message = f"edge type {edge_type.name!r} is declared twice"
+            faults.append(source.fault(("edge_types", i, "name"), message, "Rename or remove one of them"))
+        names.add(edge_type.name)
+        step = (edge_type.source, edge_type.target)
+        if step not in steps:
+            message = f"{edge_type.name} joins {step[0]} to {step[1]}, which do not follow each other in walk"
+            fix = f"Join {' or '.join(f'{a} to {b}' for a, b in steps)}"
+            faults.append(source.fault(("edge_types", i), message, fix))
+        joined.add(step)
+    for a, b in steps:
+        if (a, b) not in joined:
+            message = f"no edge type joins {a} to {b}, so no walk can take that step"
+            faults.append(source.fault(("edge_types",), message, "Declare one, or correct walk"))
+    return faults
+
+
+def _check_languages(source: YamlSource, spec: DomainSpec) -> list[Fault]:
+    faults = []
+    for i, language in enumerate(spec.languages):
+        if not _LANGUAGE.match(language):
+            message = f"{show(language)!r} is not a language tag"
+            faults.append(source.fault(("languages", i), message, "Write it as in BCP 47, such as en or pt-BR"))
+        elif language in spec.languages[:i]:
+            message = f"language {language!r} is listed twice"
+            faults.append(source.fault(("languages", i), message, "Remove one of them"))
+    if spec.arguments.category == spec.arguments.free_text:
+        message = "category and free_text name the same argument"
+        faults.append(source.fault(("arguments",), message, "Name two different arguments"))
+    return faults
+
+
+def _check_categories(source: YamlSource, spec: DomainSpec) -> list[Fault]:
+    faults = []
+    if not spec.categories:
+        faults.append(source.fault(("categories",), "there is no category", "Add at least one"))
+    for name, category in spec.categories.items():
+        here = ("categories", name)
+        if problem := find_text_problem(name):
+            faults.append(source.fault(here, f"the category's name {problem}", "Write a short name"))
+        if problem := find_text_problem(category.description):
+            faults.append(source.fault((*here, "description"), f"the description {problem}", "Write one sentence"))
+        for language in spec.languages:
+            if not category.keywords.get(language):
+                message = f"category {show(name)!r} has no keywords in language {show(language)!r}"
+                faults.append(source.fault((*here, "keywords"), message, "Add the words by which users name it"))
+        for language, words in category.keywords.items():
+            if language not in spec.languages:
+                message = f"language {show(language)!r} is not one of languages"
+                faults.append(source.fault((*here, "keywords", language), message, "Remove it, or add the language"))
+            for i, word in enumerate(words):
+                if problem := find_text_problem(word):
+                    at = (*here, "keywords", language, i)
+                    faults.append(source.fault(at, f"the keyword {problem}", "Correct it, or remove it"))
+    return faults
