@@ -137,8 +137,9 @@ def load_grammar(path: Path, name: str, node_types: frozenset[str]) -> Grammar:
             total += alternative.weight
             cumulative.append(total)
         rules[symbol] = _Rule(tuple(a.text for a in weighted), tuple(cumulative))
-    for symbol in _find_cycles(rules):
-        faults.append(source.fault(("rules", symbol), "the rule contains itself", "Break the cycle"))
+    faults += [
+        source.fault(("rules", symbol), "the rule contains itself", "Break the cycle") for symbol in _find_cycles(rules)
+    ]
     if faults:
         raise PromptError(faults)
     return Grammar(name, str(path), meta, rules)

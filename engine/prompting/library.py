@@ -82,7 +82,7 @@ class PromptLibrary:
         ]
 
     def choose(self, stratum: Stratum, seed: int) -> Prompt | None:
-        """Weighted draw among the prompts that serve ``stratum``; the same seed draws the same. ``None``: none serves."""
+        """Weighted draw among the prompts that serve ``stratum``, by ``seed``. ``None``: none serves."""
         if stratum not in self._chosen:
             serving = self.serving(stratum)
             self._chosen[stratum] = serving, list(itertools.accumulate(prompt.meta.weight for prompt in serving))

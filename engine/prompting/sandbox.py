@@ -1,8 +1,8 @@
 """Render untrusted templates: a small, strict subset of Jinja2.
 
-A template comes with a domain pack, so it is data from somebody else. `ImmutableSandboxedEnvironment` keeps it away from
-Python's internals; on top of that, what could eat memory or time (calls, powers, products, includes, macros, unknown
-filters) is refused when the template is loaded, and the output is cut off at a limit.
+A template comes with a domain pack, so it is data from somebody else. `ImmutableSandboxedEnvironment` keeps it away
+from Python's internals; on top of that, what could eat memory or time (calls, powers, products, includes, macros,
+unknown filters) is refused when the template is loaded, and the output is cut off at a limit.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ from routenator.engine.yaml_source import validate_yaml
 
 GENERATION_VARIABLES = frozenset(
     {
-        "answer", "category", "category_description", "content", "examples", "feedback", "function",
+        "answer", "category", "category_description", "content", "feedback", "function",
         "function_description", "keyword", "keyword_position", "labels", "language", "max_words", "min_words",
-        "nodes", "phrasing", "previous",
+        "nodes", "opening", "phrasing", "previous",
     }
 )  # fmt: skip
 """What a generation template may name; see `routenator.engine.prompting.variables`."""
@@ -71,8 +71,10 @@ class TemplateMeta(Serves):
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     answer_schema: dict[str, Any] = Field(alias="schema")
     """JSON schema of the answer; ``query`` is required of a generation template."""
+    openings: tuple[str, ...] = ()
+    """Ways to begin the query; one is drawn for each attempt. ``{Action}``-like names stand for the walk's labels."""
     guided: bool = False
-    """Give the server a pattern for ``query`` that holds the stratum's words and phrasing: weak models need the rails."""
+    """Give the server a pattern for ``query`` that holds the stratum's words and phrasing: rails for weak models."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class CompiledSection:
 
 @dataclass(frozen=True)
 class PromptTemplate:
-    """A loaded prompt file. ``name`` is its path below the prompts folder without the suffix, such as ``text/plain``."""
+    """A loaded prompt file. ``name`` is its path below the prompts folder, without the suffix."""
 
     name: str
     file: str

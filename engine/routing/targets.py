@@ -35,6 +35,23 @@ def parse_length_band(band: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def place_of_keyword(start: int, stop: int, words: int) -> str:
+    """Keyword position of a phrase that covers ``start:stop`` of a query of ``words`` words.
+
+    The centre of the phrase, as a share of the query, decides: up to 1/3 ``start``, from 2/3 ``end``, else ``middle``.
+    In a query of one or two words the first is the ``start``; a phrase that is the whole query is at its ``start``.
+    """
+    if words <= 2:
+        return "start" if start == 0 else "end"
+    if start == 0 and stop == words:
+        return "start"
+    # Thirds in whole numbers: centre / words <= 1/3.
+    sixths = 3 * (start + stop)
+    if sixths <= 2 * words:
+        return "start"
+    return "end" if sixths >= 4 * words else "middle"
+
+
 class Marginal(Strict):
     """Observed shares over some axes of a table.
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from routenator.engine.routing.targets import place_of_keyword
 from routenator.engine.validation.lexicon import Lexicon
 from routenator.engine.validation.words import count_words, fold_words, word_set
 
-_WH_OPENERS = word_set("how what what's where where's which who who's whose when why")
-_MODAL_OPENERS = word_set(
+WH_OPENERS = word_set("how what what's where where's which who who's whose when why")
+MODAL_OPENERS = word_set(
     """am are can can't could couldn't did do does don't has have is may might shall should was were will would"""
 )
-_SUBJECTS = word_set(
+SUBJECTS = word_set(
     """a an any anybody anyone he i it my our she some somebody someone that the there these they this those u we you
     your"""
 )
@@ -48,7 +49,7 @@ _LEAD_INS = _phrases("""
     let's
     lets
 """)
-_NEEDS = _phrases("""
+NEEDS = _phrases("""
     i need
     i want
     i'd like
@@ -104,14 +105,14 @@ def classify_phrasing(query: str, lexicon: Lexicon) -> str:
     if query.rstrip(" \t\n\"'!.)").endswith("?"):
         return "question"
     words = skip_greetings(fold_words(query))
-    if words and words[0] in _WH_OPENERS:
+    if words and words[0] in WH_OPENERS:
         return "question"
     if asks_whether(words):
         return "question"
     rest = skip_lead_in(words)
     if rest and (rest[0] in lexicon.verbs or len(rest) < len(words)):
         return "imperative"
-    if any(tuple(words[: len(need)]) == need for need in _NEEDS):
+    if any(tuple(words[: len(need)]) == need for need in NEEDS):
         return "imperative"
     if any(tuple(words[: len(phrase)]) == phrase for phrase in lexicon.actions):
         return "imperative"
@@ -128,16 +129,7 @@ def locate_keyword(query: str, language: str, category: str, lexicon: Lexicon) -
     mention = lexicon.first_mention(query, language, category)
     if mention is None:
         return "absent"
-    words = count_words(query)
-    if words <= 2:
-        return "start" if mention.start == 0 else "end"
-    if mention.start == 0 and mention.stop == words:
-        return "start"
-    # Thirds in whole numbers: centre / words <= 1/3.
-    sixths = 3 * (mention.start + mention.stop)
-    if sixths <= 2 * words:
-        return "start"
-    return "end" if sixths >= 4 * words else "middle"
+    return place_of_keyword(mention.start, mention.stop, count_words(query))
 
 
 def mentions(query: str, language: str, lexicon: Lexicon) -> frozenset[str]:
@@ -147,7 +139,7 @@ def mentions(query: str, language: str, lexicon: Lexicon) -> frozenset[str]:
 
 def asks_whether(words: list[str]) -> bool:
     """Whether ``words`` (folded) begin as "can you" or "is there" do."""
-    return len(words) > 1 and words[0] in _MODAL_OPENERS and words[1] in _SUBJECTS
+    return len(words) > 1 and words[0] in MODAL_OPENERS and words[1] in SUBJECTS
 
 
 def skip_greetings(words: list[str]) -> list[str]:

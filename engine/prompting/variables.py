@@ -1,0 +1,67 @@
+"""The values that a generation template may name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from routenator.engine.domain.pack import DomainPack
+from routenator.engine.prompting.examples import Example
+from routenator.engine.routing.targets import parse_length_band
+from routenator.engine.sample import ANY, Attempt, Grounding, Stratum
+
+
+def sample_variables(
+    pack: DomainPack, stratum: Stratum, grounding: Grounding, keyword: str, opening: str, previous: Attempt | None
+) -> dict[str, Any]:
+    """Values for the slot itself.
+
+    ``feedback`` holds the messages of the previous attempt's findings and ``previous`` its query; both are empty on a
+    first attempt.
+    """
+    findings = previous.critique.findings if previous is not None and previous.critique is not None else ()
+    content = grounding.content
+    return {
+        **_shared_variables(pack, stratum),
+        "labels": grounding.labels(),
+        "nodes": [{"type": node.type, "label": node.label} for node in grounding.nodes],
+        "content": None if content is None else {"title": content.title, "keywords": list(content.keywords)},
+        "keyword": keyword,
+        "opening": opening,
+        "feedback": [finding.message for finding in findings],
+        "previous": previous.candidate.query if previous is not None and previous.candidate is not None else "",
+    }
+
+
+def example_variables(pack: DomainPack, stratum: Stratum, example: Example) -> dict[str, Any]:
+    """Values for a few-shot turn; ``answer`` is what the assistant section writes."""
+    shown = Stratum(stratum.route, example.function, example.category, example.language)
+    return {
+        **_shared_variables(pack, shown),
+        "labels": example.nodes,
+        "nodes": [{"type": kind, "label": label} for kind, label in example.nodes.items()],
+        "content": None,
+        "keyword": example.keyword,
+        "opening": "",
+        "feedback": [],
+        "previous": "",
+        "answer": {"query": example.query},
+        "phrasing": stratum.phrasing,
+        "keyword_position": stratum.keyword_position,
+        "min_words": len(example.query.split()),
+        "max_words": len(example.query.split()),
+    }
+
+
+def _shared_variables(pack: DomainPack, stratum: Stratum) -> dict[str, Any]:
+    low, high = (1, 40) if stratum.length == ANY else parse_length_band(stratum.length)
+    return {
+        "function": stratum.function,
+        "function_description": pack.functions_by_name[stratum.function].description,
+        "category": stratum.category,
+        "category_description": pack.spec.categories[stratum.category].description,
+        "language": stratum.language,
+        "phrasing": stratum.phrasing,
+        "keyword_position": stratum.keyword_position,
+        "min_words": low,
+        "max_words": high,
+    }
