@@ -1,0 +1,133 @@
+"""What the text and the vision node share: prompt → chat completion → candidate."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from routenator.engine.config import Role
+from routenator.engine.deps import Deps
+from routenator.engine.errors import AuthError, EndpointError, SampleError
+from routenator.engine.llm.chat import ChatReply, ChatRequest
+from routenator.engine.llm.structured import parse_json
+from routenator.engine.nodes.attempting import Task, make_candidate, next_task
+from routenator.engine.prompting.guide import guide_schema
+from routenator.engine.prompting.template import PromptTemplate
+from routenator.engine.prompting.variables import example_variables, sample_variables
+from routenator.engine.sample import Attempt, Completion, derive_seed
+from routenator.engine.state import SampleState, SampleUpdate
+
+MAX_TOKENS_FACTOR = 2
+"""A truncated reply's next attempt gets this many times the room."""
+
+
+async def attempt_completion(
+    state: SampleState, deps: Deps, node: str, default_role: Role, image: dict[str, Any] | None = None
+) -> SampleUpdate:
+    """Make one attempt with a chat completion.
+
+    Args:
+        state: The sample in flight.
+        deps: The run's services.
+        node: Name of the span.
+        default_role: Endpoint role, unless the template names another.
+        image: ``{"url": data URI, "path", "sha256"}`` to be shown with the last turn.
+
+    Returns:
+        ``attempts`` with one more, ``tries``, and ``failure`` when the endpoint cannot answer.
+
+    Raises:
+        AuthError: The endpoint refuses our key: nothing can go on.
+    """
+    task = next_task(state, deps)
+    template = deps.prompts.template(task.prompt)
+    with state["recorder"].span(node, {"attempt": task.number, "seed": task.seed, "prompt": task.prompt}) as span:
+        request, shown = _build_request(state, deps, task, template, image)
+        role = template.meta.role or default_role
+        failure: SampleError | None = None
+        try:
+            reply = await deps.llm.complete(role, request)
+            answer = parse_json(reply.text, template.meta.answer_schema)
+            query = " ".join(str(answer["query"]).split(" ")).strip()
+            free_text = answer.get(deps.pack.spec.arguments.free_text)
+            attempt = Attempt(
+                task.number,
+                task.seed,
+                task.prompt,
+                completion=_to_completion(shown, reply),
+                candidate=make_candidate(deps, task.stratum, query, free_text),
+            )
+        except AuthError:
+            raise
+        except SampleError as exc:
+            failure = exc if isinstance(exc, EndpointError) else None
+            partial = getattr(exc, "reply", None) or locals().get("reply")
+            attempt = Attempt(
+                task.number,
+                task.seed,
+                task.prompt,
+                completion=_to_completion(shown, partial) if partial is not None else None,
+                error_class=exc.error_class,
+                error=exc.what,
+            )
+        span.output = {"query": attempt.candidate and attempt.candidate.query, "error": attempt.error}
+    return {"attempts": (*state["attempts"], attempt), "tries": state["tries"] + 1, "failure": failure}
+
+
+def _build_request(
+    state: SampleState, deps: Deps, task: Task, template: PromptTemplate, image: dict[str, Any] | None
+) -> tuple[ChatRequest, tuple[dict[str, Any], ...]]:
+    """The request, and its messages as the trace shows them: an image by path and hash."""
+    stratum, meta = task.stratum, template.meta
+    previous = state["attempts"][-1] if state["tries"] else None
+    opening = _choose_opening(task, template)
+    examples = deps.examples.choose(stratum, meta.examples, derive_seed(task.seed, "examples"))
+    messages = template.render(
+        sample_variables(deps.pack, stratum, task.grounding, task.keyword, opening, previous),
+        [example_variables(deps.pack, stratum, example) for example in examples],
+    )
+    schema = meta.answer_schema
+    if meta.guided:
+        schema = guide_schema(schema, stratum, task.keyword, opening, derive_seed(task.seed, "guide"))
+    shown = messages
+    if image is not None:
+        text = messages[-1]["content"]
+        part = {"type": "image_url", "image_url": {"url": image["url"]}}
+        reference = {"type": "image", "path": image["path"], "sha256": image["sha256"]}
+        head = messages[:-1]
+        messages = [*head, {"role": "user", "content": [part, {"type": "text", "text": text}]}]
+        shown = [*head, {"role": "user", "content": [reference, {"type": "text", "text": text}]}]
+    truncated = previous is not None and previous.error_class == "truncated"
+    request = ChatRequest(
+        messages=tuple(messages),
+        schema=schema,
+        schema_name="query",
+        max_tokens=meta.max_tokens * (MAX_TOKENS_FACTOR if truncated else 1),
+        temperature=meta.temperature,
+        top_p=meta.top_p,
+        seed=task.seed % 2**31,
+    )
+    return request, tuple(shown)
+
+
+def _choose_opening(task: Task, template: PromptTemplate) -> str:
+    if not template.meta.openings:
+        return ""
+    opening = random.Random(derive_seed(task.seed, "opening")).choice(template.meta.openings)
+    for node in task.grounding.nodes:
+        opening = opening.replace(f"{{{node.type}}}", node.label)
+    return opening
+
+
+def _to_completion(messages: tuple[dict[str, Any], ...], reply: ChatReply) -> Completion:
+    return Completion(
+        messages=messages,
+        text=reply.text,
+        endpoint=reply.endpoint,
+        model=reply.model,
+        finish_reason=reply.finish_reason,
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=reply.completion_tokens,
+        latency_ms=reply.latency_ms,
+        requests=reply.requests,
+    )

@@ -1,0 +1,39 @@
+"""The `generate_heuristic` node."""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+
+from routenator.engine.deps import Deps
+from routenator.engine.errors import ParseError
+from routenator.engine.nodes.attempting import fits_stratum, make_candidate, next_task
+from routenator.engine.prompting.grammar import Grammar
+from routenator.engine.sample import Attempt
+from routenator.engine.state import SampleState, SampleUpdate
+
+
+async def generate_heuristic(state: SampleState, runtime: Runtime[Deps]) -> SampleUpdate:
+    """Expand a grammar over the walk's words until the query fits the stratum. No model is asked.
+
+    Reads ``stratum``, ``grounding``, ``prompt``; writes ``attempts`` and ``tries``. When no expansion fits, the attempt
+    carries a parse error and the critique decides about another grounding.
+
+    Source:
+        RouteNator (arXiv:2505.10495), the heuristic baseline, with varied keyword position and length.
+    """
+    deps, task = runtime.context, next_task(state, runtime.context)
+    grammar = deps.prompts.prompts[task.prompt]
+    assert isinstance(grammar, Grammar)
+    with state["recorder"].span("generate_heuristic", {"attempt": task.number, "seed": task.seed}) as span:
+        values = {node.type: (node.label, *deps.pack.nodes_by_id[node.id].aliases) for node in task.grounding.nodes} | {
+            "keyword": (task.keyword,)
+        }
+        query, expansions = grammar.generate(values, task.seed, lambda text: fits_stratum(deps, task.stratum, text))
+        if query is None:
+            error = f"no expansion of {grammar.name} fits the stratum"
+            attempt = Attempt(task.number, task.seed, task.prompt, error_class=ParseError.error_class, error=error)
+        else:
+            candidate = make_candidate(deps, task.stratum, query)
+            attempt = Attempt(task.number, task.seed, task.prompt, candidate=candidate)
+        span.output = {"query": query, "expansions": expansions}
+    return {"attempts": (*state["attempts"], attempt), "tries": state["tries"] + 1}

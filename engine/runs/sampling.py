@@ -1,0 +1,69 @@
+"""Run one sample through the graph and make its record, whatever happens to it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from routenator.engine.errors import AuthError, DeadEndError, SampleError
+from routenator.engine.routing.plan import Plan
+from routenator.engine.sample import Attempt, SampleKey, SampleRecord, Verdict
+from routenator.engine.state import SampleState, start_state
+from routenator.engine.traces.recording import SpanRecorder
+
+Invoke = Callable[[SampleState], Awaitable[SampleState]]
+
+
+async def run_sample(key: SampleKey, invoke: Invoke, plan: Plan) -> SampleRecord:
+    """Take ``key`` through the graph.
+
+    Args:
+        key: The slot and its round.
+        invoke: Runs the compiled graph on a state and returns the final one.
+        plan: Gives the stratum of a sample that failed before its first node ended.
+
+    Raises:
+        AuthError: The only sample error that is not recorded: nothing can go on.
+    """
+    recorder = SpanRecorder()
+    state = start_state(key, recorder)
+    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    try:
+        state = await invoke(state)
+        failure: SampleError | None = state["failure"]
+    except AuthError:
+        raise
+    except SampleError as exc:
+        failure = exc
+    attempts = state["attempts"]
+    verdict, error_class, error = _conclude(state, attempts, failure)
+    last = attempts[-1] if attempts else None
+    return SampleRecord(
+        key=key,
+        verdict=verdict,
+        stratum=state["stratum"] or plan.stratum(key.slot),
+        started_at=started_at,
+        duration_ms=recorder.elapsed_ms(),
+        template=state["prompt"],
+        grounding=state["grounding"],
+        candidate=last.candidate if last else None,
+        attempts=attempts,
+        spans=recorder.spans,
+        error_class=error_class,
+        error=error,
+    )
+
+
+def _conclude(
+    state: SampleState, attempts: tuple[Attempt, ...], failure: SampleError | None
+) -> tuple[Verdict, str | None, str | None]:
+    """Verdict, error class and words."""
+    if failure is not None:
+        # A dead end is the pack's, not an endpoint's: trying the slot again is worth its round.
+        verdict: Verdict = "rejected" if isinstance(failure, DeadEndError) else "failed"
+        return verdict, failure.error_class, failure.what
+    if state["decision"] == "accept":
+        return "accepted", None, None
+    critique = attempts[-1].critique if attempts else None
+    finding = critique.findings[0] if critique and critique.findings else None
+    return "rejected", finding.code if finding else "critique", finding.message if finding else None

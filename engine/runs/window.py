@@ -1,0 +1,82 @@
+"""The window of samples in flight: as many at once as the recipe allows, each committed as it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+
+from routenator.engine.errors import RunError
+from routenator.engine.ledger.writer import LedgerWriter
+from routenator.engine.runs.tally import Tally
+from routenator.engine.sample import SampleKey, SampleRecord
+
+MAX_FAILURES_IN_A_ROW = 25
+"""Samples that may fail one after another before the run stops: a dead endpoint must not burn the slots' rounds."""
+
+RunSample = Callable[[SampleKey], Awaitable[SampleRecord]]
+
+
+class StopSwitch:
+    """Asks a run to take nothing new; what is in flight ends and is committed."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def set(self) -> None:
+        """Ask."""
+        self.is_set = True
+
+
+class _FailureWatch:
+    def __init__(self) -> None:
+        self._in_a_row = 0
+
+    def see(self, record: SampleRecord) -> None:
+        """Raise `RunError` when too many samples have failed without one that did not."""
+        self._in_a_row = self._in_a_row + 1 if record.verdict == "failed" else 0
+        if self._in_a_row >= MAX_FAILURES_IN_A_ROW:
+            raise RunError(
+                f"{self._in_a_row} samples failed one after another, the last with: {record.error}",
+                hint="Mend the endpoint (`routenator check-endpoints`) and give the same command again: it goes on",
+            )
+
+
+async def run_window(
+    keys: Iterator[SampleKey],
+    run_sample: RunSample,
+    writer: LedgerWriter,
+    tally: Tally,
+    max_in_flight: int,
+    stop: StopSwitch,
+) -> None:
+    """Run every sample of ``keys``, at most ``max_in_flight`` at a time, and commit it.
+
+    Returns when all are committed, or, once ``stop`` is set, when those in flight are.
+
+    Raises:
+        RunError: The ledger failed, or too many samples failed one after another.
+        AuthError: An endpoint refuses our key. Samples in flight are given up; their slots stay open.
+    """
+    watch = _FailureWatch()
+
+    async def work() -> None:
+        for key in keys:
+            if stop.is_set:
+                return
+            tally.in_flight += 1
+            try:
+                record = await run_sample(key)
+            finally:
+                tally.in_flight -= 1
+            await writer.put(record)
+            tally.add(record)
+            watch.see(record)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(max_in_flight):
+                group.create_task(work())
+    except ExceptionGroup as failures:
+        # The first failure is the cause; the others are the same thing seen by a sibling.
+        raise failures.exceptions[0] from None
+    await writer.flush()
