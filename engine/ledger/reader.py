@@ -189,7 +189,10 @@ class LedgerReader:
             return None
         *cells, dictionary, blob = rows[0]
         row = parse_row(cells)
-        record = self._decoder.decode(dictionary, blob)
+        try:
+            record = self._decoder.decode(dictionary, blob)
+        except ValueError as exc:
+            raise RunError(f"{self.path}: trace {key.trace_id} is damaged: {exc}") from exc
         return record | {
             name: row[name] for name in ("verdict", "error_class", "grounding", "duplicate_of", "trace_id")
         }

@@ -175,7 +175,7 @@ def _create_or_check(
         else:
             check_version(connection, path)
             stored = load_json(connection.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()[0])
-            if changes := _diff(stored, identity, may_change):
+            if changes := diff_identities(stored, identity, may_change):
                 raise RunError(
                     f"{path} was started with other settings:\n" + "\n".join(f"  {change}" for change in changes),
                     hint="Put them back to continue this run, or give another directory to start a new one",
@@ -217,7 +217,7 @@ def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     return {prefix: value}
 
 
-def _diff(old: Any, new: Any, may_change: Collection[str]) -> list[str]:
+def diff_identities(old: Any, new: Any, may_change: Collection[str]) -> list[str]:
     """One line for each dotted key that differs and must not: ``key: old → new``."""
     before, after = _flatten(old), _flatten(new)
     lines = []

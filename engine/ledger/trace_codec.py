@@ -200,12 +200,19 @@ class TraceDecoder:
         self._texts: dict[int, str] = {}
 
     def decode(self, dictionary_id: int | None, blob: bytes) -> dict[str, Any]:
-        """The record as a dict, with every prompt in full."""
+        """The record as a dict, with every prompt in full.
+
+        Raises:
+            ValueError: The blob is damaged.
+        """
         if dictionary_id not in self._decompressors:
             assert dictionary_id is not None
             data = zstandard.ZstdCompressionDict(self._load_dictionary(dictionary_id))
             self._decompressors[dictionary_id] = zstandard.ZstdDecompressor(dict_data=data)
-        record: dict[str, Any] = load_json(self._decompressors[dictionary_id].decompress(blob))
+        try:
+            record: dict[str, Any] = load_json(self._decompressors[dictionary_id].decompress(blob))
+        except zstandard.ZstdError as exc:
+            raise ValueError(str(exc)) from exc
         for attempt in record["attempts"]:
             for completion in (attempt["completion"], *attempt["judge_completions"]):
                 for message in completion["messages"] if completion else ():

@@ -1,0 +1,248 @@
+import asyncio
+import random
+import sqlite3
+import time
+import tracemalloc
+from contextlib import closing
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+from factories import make_record
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from routenator.engine.errors import RunError
+from routenator.engine.ledger import LedgerReader, LedgerWriter, RunDirectory, SampleFilter
+from routenator.engine.sample import SampleKey
+
+VERDICTS = ("accepted", "rejected", "failed")
+
+
+def fill(path, records, planned_rows):
+    RunDirectory.create_or_open(path, identity={}, planned_rows=planned_rows).close()
+
+    async def write():
+        failures = []
+        async with LedgerWriter(path, failures.append) as writer:
+            for record in records:
+                await writer.put(record)
+        assert failures == []
+
+    asyncio.run(write())
+    return LedgerReader(path)
+
+
+@pytest.fixture(scope="module")
+def records():
+    rng = random.Random(5)
+    made = [make_record(slot, verdict=rng.choice(VERDICTS)) for slot in range(200)]
+    return made + [make_record(r.key.slot, 1, rng.choice(VERDICTS)) for r in made if r.verdict != "accepted"]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory, records):
+    with fill(tmp_path_factory.mktemp("reader") / "run", records, 260) as reader:
+        yield reader
+
+
+def test_planned_is_accepted_rejected_failed_and_pending(reader, records):
+    latest = {record.key.slot: record.verdict for record in records}
+    counts = reader.counts()
+    assert counts.planned == 260
+    assert counts.accepted == sum(verdict == "accepted" for verdict in latest.values())
+    assert counts.rejected == sum(verdict == "rejected" for verdict in latest.values())
+    assert counts.failed == sum(verdict == "failed" for verdict in latest.values())
+    assert counts.pending == 60
+
+
+def test_a_slot_is_accepted_when_any_round_is(tmp_path):
+    records = [make_record(0, 0, "accepted"), make_record(0, 1, "rejected"), make_record(1, 2, "failed")]
+    with fill(tmp_path, [*records, make_record(1, 10, "rejected")], 3) as reader:
+        counts = reader.counts()
+        assert (counts.accepted, counts.rejected, counts.failed, counts.pending) == (1, 1, 0, 1)
+        assert list(reader.open_slots(10)) == [SampleKey(2)]
+        assert list(reader.open_slots(11)) == [SampleKey(1, 11), SampleKey(2)]
+        assert [row["trace_id"] for row in reader.accepted_rows()] == ["0.0"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    planned=st.integers(0, 30),
+    max_rounds=st.integers(0, 3),
+    verdicts=st.dictionaries(st.tuples(st.integers(0, 35), st.integers(0, 3)), st.sampled_from(VERDICTS), max_size=30),
+)
+def test_open_slots_are_those_without_an_accepted_sample(tmp_path_factory, planned, max_rounds, verdicts):
+    expected = []
+    for slot in range(planned):
+        rounds = {round: verdict for (other, round), verdict in verdicts.items() if other == slot}
+        next_round = max(rounds, default=-1) + 1
+        if "accepted" not in rounds.values() and next_round <= max_rounds:
+            expected.append(SampleKey(slot, next_round))
+    record = make_record(0, attempts=1)
+    samples = [replace(record, key=SampleKey(*key), verdict=verdict) for key, verdict in verdicts.items()]
+    with fill(tmp_path_factory.mktemp("open"), samples, planned) as reader:
+        assert list(reader.open_slots(max_rounds)) == expected
+        counts = reader.counts()
+        assert counts.pending == sum(not any((slot, r) in verdicts for r in range(4)) for slot in range(planned))
+        assert counts.planned == counts.accepted + counts.rejected + counts.failed + counts.pending
+
+
+def test_a_million_slots_are_resumed_at_once_in_constant_memory(tmp_path):
+    fill(tmp_path, [make_record(0)], 1_000_000).close()
+    with closing(sqlite3.connect(tmp_path / "run.db")) as connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(sample)")]
+        copied = ", ".join("n" if name == "slot" else name for name in columns)
+        connection.execute(
+            f"WITH RECURSIVE ns(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM ns WHERE n < 60000) "
+            f"INSERT INTO sample ({', '.join(columns)}) SELECT {copied} FROM sample, ns WHERE slot = 0"
+        )
+        connection.commit()
+    with LedgerReader(tmp_path) as reader:
+        began = time.monotonic()
+        keys = reader.open_slots(4)
+        assert next(keys) == SampleKey(60_001)
+        assert time.monotonic() - began < 5
+        tracemalloc.start()
+        assert sum(1 for _ in islice(keys, 200_000)) == 200_000
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+        tracemalloc.stop()
+
+
+def test_an_iterator_of_open_slots_sees_what_was_finished_behind_it(tmp_path):
+    with fill(tmp_path, [make_record(slot, verdict="rejected") for slot in range(5)], 5) as reader:
+        keys = reader.open_slots(3)
+        assert next(keys) == SampleKey(0, 1)
+        with fill(tmp_path, [make_record(0, 1, "accepted")], 5):
+            assert [key.slot for key in keys] == [1, 2, 3, 4]
+            assert SampleKey(0, 2) not in reader.open_slots(3)
+
+
+def test_accepted_rows_come_in_slot_order_with_everything_an_export_needs(reader, records):
+    rows = list(reader.accepted_rows())
+    accepted = {record.key.slot: record for record in records if record.verdict == "accepted"}
+    assert [row["slot"] for row in rows] == sorted(accepted)
+    for row in rows:
+        record = accepted[row["slot"]]
+        assert row["trace_id"] == record.key.trace_id
+        assert row["query"] == record.candidate.query
+        assert row["arguments"] == record.candidate.arguments
+        assert (row["route"], row["function"]) == (record.stratum.route, record.stratum.function)
+        assert row["grounding"]["nodes"][0]["label"] == record.grounding.nodes[0].label
+        assert row["grounding"]["hops"][0]["weight"] == record.grounding.hops[0].weight
+        assert row["attempts"] == len(record.attempts)
+        completions = [attempt.completion for attempt in record.attempts if attempt.completion]
+        assert row["prompt_tokens"] == sum(completion.prompt_tokens for completion in completions)
+        judged = [completion for attempt in record.attempts for completion in attempt.judge_completions]
+        assert row["judge_completion_tokens"] == sum(completion.completion_tokens for completion in judged)
+        assert row["node_ms"]["walk"] == 0.043
+
+
+@pytest.mark.parametrize("column", ["verdict", "route", "error_class", "function", "category", "template"])
+def test_samples_are_filtered_by(reader, records, column):
+    def value_of(record):
+        return getattr(record, column) if hasattr(record, column) else getattr(record.stratum, column)
+
+    values = {value_of(record) for record in records} - {None}
+    assert len(values) > 1
+    for value in values:
+        wanted = SampleFilter(**{column: value})
+        expected = sorted(record.key for record in records if value_of(record) == value)
+        found = [SampleKey(row["slot"], row["round"]) for row in reader.samples(wanted, limit=1_000)]
+        assert found == expected
+        assert reader.count_samples(wanted) == len(expected)
+
+
+def test_filters_join_and_pages_do_not_overlap(reader, records):
+    wanted = SampleFilter(verdict="rejected", function="search")
+    pages = [reader.samples(wanted, limit=7, offset=offset) for offset in range(0, 70, 7)]
+    found = [row["trace_id"] for page in pages for row in page]
+    keys = sorted(r.key for r in records if r.verdict == "rejected" and r.stratum.function == "search")
+    assert found == [key.trace_id for key in keys][:70]
+
+
+def test_filter_values_are_values_not_sql(reader):
+    assert reader.samples(SampleFilter(route="' OR 1=1 --")) == []
+    assert reader.count_samples(SampleFilter(template="\ud800")) == 0
+
+
+def test_groups_are_only_by_known_columns(reader):
+    for columns in [("id;drop",), ("query",), ()]:
+        with pytest.raises(ValueError):
+            reader.tally(*columns)
+
+
+def test_tallies_count_every_sample_once(reader, records):
+    groups = reader.tally("route", "verdict")
+    assert sum(group["samples"] for group in groups) == len(records)
+    for group in groups:
+        same = [r for r in records if r.stratum.route == group["route"] and r.verdict == group["verdict"]]
+        assert group["samples"] == len(same)
+    histogram = {group["attempts"]: group["samples"] for group in reader.tally("attempts")}
+    assert histogram[1] == sum(len(record.attempts) == 1 for record in records)
+    accepted = reader.tally("category", wanted=SampleFilter(verdict="accepted"))
+    assert sum(group["samples"] for group in accepted) == sum(record.verdict == "accepted" for record in records)
+
+
+def test_usage_sums_tokens_and_time(reader, records):
+    usage = {group["route"]: group for group in reader.usage("route")}
+    text = [record for record in records if record.stratum.route == "text"]
+    assert usage["text"]["attempts"] == sum(len(record.attempts) for record in text)
+    assert usage["text"]["duration_ms"] == pytest.approx(sum(record.duration_ms for record in text))
+    prompt_tokens = sum(a.completion.prompt_tokens for record in text for a in record.attempts if a.completion)
+    assert usage["text"]["prompt_tokens"] == prompt_tokens > 0
+    with pytest.raises(ValueError):
+        reader.usage("attempts")
+
+
+def test_rejection_reasons_count_findings_and_errors_of_all_attempts(reader, records):
+    counted = {(group["route"], group["reason"]): group["findings"] for group in reader.rejection_reasons()}
+    for route in ("text", "vision", "heuristic"):
+        attempts = [a for record in records if record.stratum.route == route for a in record.attempts]
+        assert counted[route, "rules:length"] == sum(bool(a.critique and a.critique.findings) for a in attempts)
+        assert counted[route, "error:endpoint"] == sum(a.error_class == "endpoint" for a in attempts)
+
+
+def test_node_latency_is_of_the_time_a_sample_spends_in_a_node(reader, records):
+    latency = reader.node_latency()
+    assert latency["walk"]["samples"] == len(records)
+    assert latency["walk"]["p50_ms"] == 0.043
+    texts = sorted(
+        sum(span.duration_ms for span in record.spans if span.node == "generate_text")
+        for record in records
+        if record.stratum.route == "text"
+    )
+    assert latency["generate_text"]["max_ms"] == pytest.approx(texts[-1], abs=1e-3)
+    assert latency["generate_text"]["p50_ms"] == pytest.approx(texts[len(texts) // 2], abs=1e-3)
+
+
+def test_what_was_committed_lately(reader, records):
+    assert sum(reader.committed_since(time.time() - 600).values()) == len(records)
+    assert reader.committed_since(time.time() + 600) == {}
+
+
+def test_the_sample_that_is_shown_for_a_slot(reader, records):
+    assert reader.shown_sample(259) is None
+    for record in records:
+        shown = reader.shown_sample(record.key.slot)
+        rounds = {r.key.round: r.verdict for r in records if r.key.slot == record.key.slot}
+        assert rounds[shown.round] == "accepted" or shown.round == max(rounds)
+
+
+def test_no_trace_of_a_sample_that_is_not_there(reader):
+    assert reader.trace(SampleKey(259)) is None
+
+
+def test_a_damaged_trace_is_a_run_error(tmp_path):
+    with fill(tmp_path, [make_record(0), make_record(1)], 2) as reader:
+        with closing(sqlite3.connect(tmp_path / "run.db")) as connection:
+            connection.execute("UPDATE trace SET blob = x'00ff' WHERE slot = 0")
+            connection.commit()
+        with pytest.raises(RunError, match=r"trace 0\.0"):
+            reader.trace(SampleKey(0))
+        assert reader.trace(SampleKey(1)) is not None
+
+
+def test_the_reader_cannot_write(reader):
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader._connection.execute("DELETE FROM sample")
