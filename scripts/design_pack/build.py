@@ -1,0 +1,33 @@
+"""Builds the `design` pack's generated files from the sources beside this script.
+
+    python scripts/design_pack/build.py            # graph and content
+    python scripts/design_pack/build.py --images   # and the images (needs the `svg` extra and the fonts of fonts.py)
+
+The same sources give the same files. `domain.yaml`, `functions.json` and `targets.yaml` are written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from graph import build_graph
+from themes import load_themes, load_verbs
+
+PACK = Path(__file__).parents[2] / "domains" / "design"
+
+
+def main() -> None:
+    """Write the files."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--images", action="store_true", help="draw the images too")
+    parser.parse_args()
+    themes = load_themes()
+    graph = build_graph(themes, load_verbs())
+    graph.write(PACK / "graph")
+    sys.stdout.write(f"{len(graph.nodes)} nodes, {len(graph.edges)} edges\n")
+
+
+if __name__ == "__main__":
+    main()
