@@ -11,6 +11,7 @@ from routenator.engine.sample import ANY, Candidate, Grounding, Stratum, derive_
 from routenator.engine.state import SampleState
 from routenator.engine.validation.features import measure
 from routenator.engine.validation.free_text import extract_free_text
+from routenator.engine.validation.rules import check_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,18 @@ def make_candidate(deps: Deps, stratum: Stratum, query: str, free_text: str | No
     if free_text is None:
         free_text = extract_free_text(query, stratum.language, stratum.category, deps.lexicon)
     return Candidate(query, {arguments.category: stratum.category, arguments.free_text: free_text})
+
+
+def passes_rules(deps: Deps, task: Task, query: str) -> bool:
+    """Whether the query has the stratum's form and nothing that the rules of the critique refuse.
+
+    The form comes first: it is what most expansions of a grammar fail, and costs the least to see.
+    """
+    if not fits_stratum(deps, task.stratum, query):
+        return False
+    candidate = make_candidate(deps, task.stratum, query)
+    examples = deps.examples.queries
+    return not check_rules(candidate, task.stratum, task.grounding, deps.pack, deps.lexicon, examples)
 
 
 def fits_stratum(deps: Deps, stratum: Stratum, query: str) -> bool:

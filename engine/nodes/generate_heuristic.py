@@ -6,14 +6,14 @@ from langgraph.runtime import Runtime
 
 from routenator.engine.deps import Deps
 from routenator.engine.errors import ParseError
-from routenator.engine.nodes.attempting import fits_stratum, make_candidate, next_task
+from routenator.engine.nodes.attempting import make_candidate, next_task, passes_rules
 from routenator.engine.prompting.grammar import Grammar
 from routenator.engine.sample import Attempt
 from routenator.engine.state import SampleState, SampleUpdate
 
 
 async def generate_heuristic(state: SampleState, runtime: Runtime[Deps]) -> SampleUpdate:
-    """Expand a grammar over the walk's words until the query fits the stratum. No model is asked.
+    """Expand a grammar over the walk's words until the query passes the rules. No model is asked.
 
     Reads ``stratum``, ``grounding``, ``prompt``; writes ``attempts`` and ``tries``. When no expansion fits, the attempt
     carries a parse error and the critique decides about another grounding.
@@ -28,7 +28,7 @@ async def generate_heuristic(state: SampleState, runtime: Runtime[Deps]) -> Samp
         values = {node.type: (node.label, *deps.pack.nodes_by_id[node.id].aliases) for node in task.grounding.nodes} | {
             "keyword": (task.keyword,)
         }
-        query, expansions = grammar.generate(values, task.seed, lambda text: fits_stratum(deps, task.stratum, text))
+        query, expansions = grammar.generate(values, task.seed, lambda text: passes_rules(deps, task, text))
         if query is None:
             error = f"no expansion of {grammar.name} fits the stratum"
             attempt = Attempt(task.number, task.seed, task.prompt, error_class=ParseError.error_class, error=error)

@@ -33,5 +33,5 @@ async def generate_vision(state: SampleState, runtime: Runtime[Deps]) -> SampleU
         task = next_task(state, deps)
         attempt = Attempt(task.number, task.seed, task.prompt, error_class=exc.error_class, error=exc.what)
         return {"attempts": (*state["attempts"], attempt), "tries": state["tries"] + 1, "failure": exc}
-    shown = {"url": image.url, "path": path, "sha256": image.sha256}
+    shown = {"url": image.data_url, "path": path, "sha256": image.sha256}
     return await attempt_completion(state, deps, "generate_vision", "vision", shown)

@@ -13,12 +13,13 @@ from pydantic import Field
 
 from routenator.engine.config import Strict
 from routenator.engine.errors import Fault, PromptError
+from routenator.engine.prompting.english import with_article
 from routenator.engine.prompting.template import Serves
 from routenator.engine.yaml_source import load_yaml, validate_yaml
 
 MAX_DEPTH = 12
 MAX_TRIES = 400
-_SYMBOL = re.compile(r"\{([A-Za-z_]\w*)\}")
+_SYMBOL = re.compile(r"\{(a:)?([A-Za-z_]\w*)\}")
 SLOT_SYMBOLS = frozenset({"keyword"})
 """Symbols that the sample provides, besides one for each node type of the pack's walk."""
 
@@ -34,7 +35,8 @@ class GrammarFile(Serves):
     """A ``heuristic/*.yaml`` file: ``rules`` maps a symbol to alternatives; expansion starts at ``query``.
 
     ``{name}`` in a text is another rule, or a value of the sample: ``{keyword}`` (a word for the category) or a node
-    type of the walk (``{SceneObject}``: its label or one of its aliases).
+    type of the walk (``{SceneObject}``: its label or one of its aliases). ``{a:name}`` puts the English indefinite
+    article before it, or none before a plural or an uncountable.
     """
 
     modality: Literal["heuristic"] = "heuristic"
@@ -66,7 +68,7 @@ class Grammar:
             if rule is None or depth > MAX_DEPTH:
                 return fixed.get(name, "")
             text = rng.choices(rule.texts, cum_weights=rule.cumulative)[0]
-            return _SYMBOL.sub(lambda match: expand_symbol(match[1], depth + 1), text)
+            return _SYMBOL.sub(lambda match: with_article(match[1], expand_symbol(match[2], depth + 1)), text)
 
         return _tidy(expand_symbol("query", 0))
 
@@ -91,13 +93,9 @@ class Grammar:
         return None, MAX_TRIES
 
 
-_ARTICLE = re.compile(r"\b([Aa])\((?:n)\) (\w)")
-
-
 def _tidy(text: str) -> str:
-    """Collapse spaces, drop spaces before marks, and resolve ``a(n)`` by the letter that follows."""
-    text = re.sub(r"\s+([,.?!])", r"\1", " ".join(text.split()))
-    return _ARTICLE.sub(lambda m: f"{m[1]}{'n' if m[2].lower() in 'aeiou' else ''} {m[2]}", text)
+    """Collapse spaces and drop spaces before marks."""
+    return re.sub(r"\s+([,.?!])", r"\1", " ".join(text.split()))
 
 
 def load_grammar(path: Path, name: str, node_types: frozenset[str]) -> Grammar:
@@ -128,7 +126,7 @@ def load_grammar(path: Path, name: str, node_types: frozenset[str]) -> Grammar:
             continue
         weighted = [Weighted(text=a) if isinstance(a, str) else a for a in alternatives]
         for i, alternative in enumerate(weighted):
-            for used in _SYMBOL.findall(alternative.text):
+            for _, used in _SYMBOL.findall(alternative.text):
                 if used not in known:
                     fix = f"The symbols are {', '.join(sorted(known))}"
                     faults.append(source.fault(("rules", symbol, i), f"unknown symbol {{{used}}}", fix))
@@ -148,7 +146,7 @@ def load_grammar(path: Path, name: str, node_types: frozenset[str]) -> Grammar:
 def _find_cycles(rules: Mapping[str, _Rule]) -> list[str]:
     """Symbols that can reach themselves."""
     uses: dict[str, set[Any]] = {
-        symbol: {used for text in rule.texts for used in _SYMBOL.findall(text) if used in rules}
+        symbol: {used for text in rule.texts for _, used in _SYMBOL.findall(text) if used in rules}
         for symbol, rule in rules.items()
     }
     cyclic = []
