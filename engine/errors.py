@@ -21,6 +21,7 @@ RouteNatorError           what: str, retryable: bool = False, hint: str | None
 │  │  └─ WrongModelError  404 or another model answered: pauses the endpoint
 │  ├─ ParseError          the reply is not the JSON that was asked for
 │  ├─ TruncatedError      the reply ended for want of room
+│  ├─ DegenerateError     the reply is empty, or white space without end
 │  ├─ ImageError          an image that cannot be sent
 │  └─ DeadEndError        no walk serves the stratum
 └─ RunError               the run's: locked, changed recipe, disk full, writer died
@@ -31,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,16 @@ class DomainError(InputError):
 
 
 class SampleError(RouteNatorError):
-    """One sample's error; recorded in its trace, its siblings go on."""
+    """One sample's error; recorded in its trace, its siblings go on.
+
+    Attributes:
+        requests: Every HTTP request of the failed call, as in `sample.Completion.requests`.
+        partial_text: What the model had said when the call failed.
+    """
 
     error_class = "sample"
+    requests: tuple[dict[str, Any], ...] = ()
+    partial_text: str = ""
 
 
 class EndpointError(SampleError):
@@ -149,6 +158,12 @@ class TruncatedError(SampleError):
     """The reply ended for want of room. Counts as an attempt; the next one gets more tokens."""
 
     error_class = "truncated"
+
+
+class DegenerateError(SampleError):
+    """The reply is empty or runs on in white space. Counts as an attempt."""
+
+    error_class = "degenerate"
 
 
 class ImageError(SampleError):

@@ -1,0 +1,52 @@
+"""What is asked of an endpoint, and what it answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One chat completion to ask for, whoever answers it.
+
+    Attributes:
+        messages: Chat messages in OpenAI's form; an image part holds a ``data:`` URI.
+        schema: JSON schema of the answer; ``None`` asks for plain text.
+        schema_name: Name of the schema, as the protocol wants one.
+        max_tokens: Room for the answer, in tokens.
+        seed: Sampling seed; ``None`` leaves it to the server.
+        stop: Strings at which the answer ends.
+    """
+
+    messages: tuple[dict[str, Any], ...]
+    schema: dict[str, Any] | None = None
+    schema_name: str = "answer"
+    max_tokens: int = 256
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """One finished chat completion.
+
+    Attributes:
+        text: The answer as it came; half surrogate pairs are written as escapes, so that it can be stored as UTF-8.
+        endpoint: The endpoint's name in the endpoints file.
+        model: The model that says it answered.
+        latency_ms: From the request that succeeded being sent to its last byte.
+        requests: Every HTTP request of the call in order, as ``{"replica", "status", "error", "latency_ms", "wait_s",
+            "mode"}``; ``wait_s`` is the time spent queueing or backing off before it was sent.
+    """
+
+    text: str
+    finish_reason: str
+    endpoint: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    latency_ms: float
+    requests: tuple[dict[str, Any], ...] = ()

@@ -1,0 +1,238 @@
+"""One named endpoint: its replicas, the one retry layer, and the structured output that it understands."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+from routenator.engine.config import Endpoint
+from routenator.engine.errors import DegenerateError, EndpointError, SampleError, TruncatedError, WrongModelError
+from routenator.engine.llm.balancer import Balancer
+from routenator.engine.llm.chat import ChatReply, ChatRequest
+from routenator.engine.llm.client import make_client
+from routenator.engine.llm.replica import Replica, close_all
+from routenator.engine.llm.structured import (
+    Mode,
+    Negotiation,
+    looks_like_json,
+    response_format,
+    speaks_of_format,
+    with_schema_in_words,
+)
+from routenator.engine.llm.wire import Answer, DisconnectedError, send_chat
+
+FIRST_BACKOFF_S = 0.25
+LONGEST_BACKOFF_S = 20.0
+_ENDLESS_SPACE = re.compile(r"\s{100}")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call's progress through its attempts."""
+
+    mode: Mode | None
+    body: dict[str, Any]
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    failed_on: list[Replica] = field(default_factory=list)
+    attempts: int = 0
+    spent_s: float = 0.0
+    backoff_s: float = 0.0
+    free_retries: int = 1
+    """A closed keep-alive connection is no failure of the server; once a call it costs no attempt."""
+
+
+class EndpointClient:
+    """Asks one endpoint, with failover among its replicas. Belongs to one event loop.
+
+    A call's deadline is ``timeout_s`` for each attempt that it may make, spent on requests, back-off and waiting for
+    replicas to come back; queueing for room is back-pressure and is not counted.
+    """
+
+    def __init__(self, name: str, endpoint: Endpoint, base_urls: tuple[str, ...], key: str | None) -> None:
+        self.name = name
+        self.endpoint = endpoint
+        self.negotiation = Negotiation(endpoint.structured_output)
+        self.replicas = [Replica(url, make_client(url, endpoint, key), endpoint.max_in_flight) for url in base_urls]
+        self.balancer = Balancer(name, self.replicas)
+        self._key = key
+        self._deadline_s = endpoint.timeout_s * (endpoint.max_retries + 1)
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """Get one finished completion.
+
+        Raises:
+            EndpointError: Or one of its subclasses; the endpoint could not answer.
+            TruncatedError: The answer ended for want of room.
+            DegenerateError: The answer is empty or white space without end.
+
+        Every error carries ``requests`` and ``partial_text`` for the trace.
+        """
+        mode = self.negotiation.mode if request.schema is not None else None
+        requests: list[dict[str, Any]] = []
+        try:
+            while True:
+                call = _Call(mode, self._body(request, mode), requests)
+                try:
+                    answer, latency_ms = await self._retry(call)
+                except EndpointError as exc:
+                    weaker = self._weaker(mode) if exc.status == 400 and speaks_of_format(exc.what) else None
+                    if weaker is None:
+                        raise
+                    mode = weaker
+                    continue
+                if mode is not None and answer.finish_reason == "stop":
+                    if answer.text.strip() and not looks_like_json(answer.text) and (weaker := self._weaker(mode)):
+                        mode = weaker
+                        continue
+                    if looks_like_json(answer.text):
+                        self.negotiation.confirm(mode)
+                _raise_unless_finished(answer)
+                break
+        except SampleError as exc:
+            exc.requests = tuple(requests)
+            raise
+        return ChatReply(
+            text=answer.text,
+            finish_reason=answer.finish_reason,
+            endpoint=self.name,
+            model=answer.model,
+            prompt_tokens=answer.prompt_tokens,
+            completion_tokens=answer.completion_tokens,
+            latency_ms=latency_ms,
+            requests=tuple(requests),
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        self.balancer.close()
+        await close_all(self.replicas)
+
+    def _weaker(self, mode: Mode | None) -> Mode | None:
+        weaker = self.negotiation.step_down(mode) if mode is not None else None
+        if weaker is not None:
+            logger.info("endpoint %s does not take %s; going on with %s", self.name, mode, weaker)
+        return weaker
+
+    def _body(self, request: ChatRequest, mode: Mode | None) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "model": self.endpoint.model,
+            "messages": request.messages,
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+        }
+        if request.seed is not None:
+            body["seed"] = request.seed
+        if request.stop:
+            body["stop"] = request.stop
+        if request.schema is not None and mode is not None:
+            form = response_format(mode, request.schema, request.schema_name)
+            if form is not None:
+                body["response_format"] = form
+            if mode != "json_schema":
+                body["messages"] = with_schema_in_words(request.messages, request.schema)
+        return body
+
+    async def _retry(self, call: _Call) -> tuple[Answer, float]:
+        retrying = AsyncRetrying(
+            sleep=asyncio.sleep,
+            retry=retry_if_exception(lambda exc: self._may_retry(exc, call)),
+            wait=lambda state: self._backoff_s(state, call),
+            stop=lambda state: self._must_stop(state, call),
+            reraise=True,
+        )
+        return await retrying(self._attempt, call)
+
+    def _may_retry(self, exc: BaseException, call: _Call) -> bool:
+        if isinstance(exc, WrongModelError):
+            return self.balancer.has_other(call.failed_on)
+        return isinstance(exc, EndpointError) and exc.retryable
+
+    def _must_stop(self, state: RetryCallState, call: _Call) -> bool:
+        return call.attempts > self.endpoint.max_retries or call.spent_s + state.upcoming_sleep >= self._deadline_s
+
+    def _backoff_s(self, state: RetryCallState, call: _Call) -> float:
+        """Full jitter, doubling; nearly nothing if the retry is free or another replica is there to take it.
+
+        Source:
+            Exponential backoff and jitter, AWS Architecture Blog, 2015.
+        """
+        if call.attempts == 0 or self.balancer.has_other(call.failed_on):
+            call.backoff_s = random.uniform(0, 0.02)
+        else:
+            ceiling_s = min(FIRST_BACKOFF_S * 2 ** (call.attempts - 1), LONGEST_BACKOFF_S)
+            call.backoff_s = random.uniform(ceiling_s / 2, ceiling_s)
+        return call.backoff_s
+
+    async def _attempt(self, call: _Call) -> tuple[Answer, float]:
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        call.spent_s += call.backoff_s
+        replica, down_s = await self.balancer.take(call.failed_on, self._deadline_s - call.spent_s)
+        call.spent_s += down_s
+        sent_at = loop.time()
+        entry: dict[str, Any] = {
+            "replica": replica.name,
+            "status": None,
+            "error": None,
+            "latency_ms": 0.0,
+            "wait_s": round(sent_at - asked_at + call.backoff_s, 4),
+            "mode": call.mode,
+        }
+        call.requests.append(entry)
+        error: EndpointError | None = None
+        finished = False
+        try:
+            async with asyncio.timeout(self.endpoint.timeout_s):
+                answer = await send_chat(replica.client, call.body, self._key)
+            finished = True
+        except TimeoutError:
+            error = EndpointError(f"no complete answer within {self.endpoint.timeout_s:g} s", retryable=True)
+        except EndpointError as exc:
+            error = exc
+        finally:
+            now = loop.time()
+            entry["latency_ms"] = round((now - sent_at) * 1000, 3)
+            if finished:
+                replica.on_answer()
+                entry["status"] = 200
+            elif error is not None:
+                entry["status"], entry["error"] = error.status, f"{error.error_class}: {error.what}"
+                was_up = replica.trouble is None
+                replica.on_error(error, sent_at, now)
+                if was_up and replica.trouble is not None and replica.breaker.is_open:
+                    logger.warning("endpoint %s: %s paused: %s", self.name, replica.name, error.what)
+            else:
+                entry["error"] = "cancelled"
+                replica.on_abandoned(sent_at)
+            self.balancer.wake()
+        if error is None:
+            return answer, entry["latency_ms"]
+        call.spent_s += now - sent_at
+        if isinstance(error, DisconnectedError) and call.free_retries:
+            call.free_retries -= 1
+        else:
+            call.attempts += 1
+            call.failed_on.append(replica)
+        raise error
+
+
+def _raise_unless_finished(answer: Answer) -> None:
+    text = answer.text
+    if not text.strip() or _ENDLESS_SPACE.search(text):
+        kind = "white space without end" if text.strip() or len(text) >= 100 else "empty"
+        fault: SampleError = DegenerateError(f"the reply is {kind} (finish reason {answer.finish_reason})")
+    elif answer.finish_reason in ("length", "none"):
+        fault = TruncatedError(f"the reply ended for want of room after {answer.completion_tokens} tokens")
+    else:
+        return
+    fault.partial_text = text
+    raise fault
