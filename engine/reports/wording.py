@@ -1,0 +1,80 @@
+"""Numbers and names as people read them; used by the terminal report and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from routenator.engine.reports.report import Comparison, Fit, Report
+
+NOTHING = "–"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """``0.1234`` → ``12.3 %``."""
+    return NOTHING if share is None else f"{100 * share:.{digits}f} %"
+
+
+def duration(ms: float) -> str:
+    """Milliseconds with the unit that suits them: ``43 µs``, ``4.1 ms``, ``12 ms``, ``3.2 s``."""
+    if ms < 1:
+        return f"{1000 * ms:.0f} µs"
+    if ms < 10:
+        return f"{ms:.1f} ms"
+    return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"
+
+
+def plain(number: float) -> str:
+    """``4.0`` → ``4``, ``4.25`` → ``4.2``, ``1200`` → ``1,200``."""
+    return f"{number:,.0f}" if number == int(number) else f"{number:,.1f}"
+
+
+def axis_name(axes: tuple[str, ...]) -> str:
+    """``("function", "keyword_position")`` → ``function × keyword position``."""
+    return " × ".join(axis.replace("_", " ") for axis in axes)
+
+
+def describe_fit(fit: Fit) -> str:
+    """The figures of a fit on one line."""
+    if fit.js_distance is None:
+        return "no rows yet"
+    if fit.chi_square is None:
+        return f"rows outside the target, JS distance {fit.js_distance:.3f}"
+    rough = ", few rows a cell" if fit.small_cells > 0.2 * (fit.degrees_of_freedom + 1) else ""
+    return (
+        f"χ² {fit.chi_square:.2f} on {fit.degrees_of_freedom} df (p {fit.p_value:.3f}{rough}), "
+        f"JS distance {fit.js_distance:.3f}"
+    )
+
+
+def describe_target(report: Report) -> str:
+    """Whether the targets are met, in a sentence."""
+    planned = report.facts.planned
+    if report.missing == 0 and not report.deficits:
+        return f"All {planned:,} rows delivered; every cell of every target table is met to the row."
+    return f"{report.delivered:,} of {planned:,} rows delivered; {report.missing:,} are missing."
+
+
+def describe_judge(judge: Mapping[str, Any] | None) -> str:
+    """Whether the judge voted, and why."""
+    if judge is None:
+        return "no judge; rules and label consistency carry the critique"
+    accuracy = judge.get("balanced_accuracy")
+    figure = "not measured" if accuracy is None else f"balanced accuracy {accuracy:.2f}"
+    threshold = judge.get("threshold")
+    limit = "" if threshold is None else f" (threshold {threshold:.2f})"
+    if judge.get("votes"):
+        return f"{figure}{limit}: it votes"
+    return f"{figure}{limit}: its vote is left out; rules and label consistency carry the critique"
+
+
+def bar_scale(comparison: Comparison) -> float:
+    """Share that fills a bar: the largest of the comparison, so that small ones can be told apart."""
+    rows = sum(cell.delivered for cell in comparison.cells) or 1
+    shares = [max(cell.delivered, cell.measured or 0) / rows for cell in comparison.cells]
+    return max([*shares, *(cell.target_share for cell in comparison.cells)], default=1.0) or 1.0
+
+
+def largest_gap(comparison: Comparison) -> int:
+    """Largest difference between planned and delivered rows of a cell."""
+    return max((abs(cell.delivered - cell.planned) for cell in comparison.cells), default=0)
