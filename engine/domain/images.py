@@ -81,38 +81,53 @@ def load_image_data_url(path: Path, max_pixels: int = MAX_IMAGE_PIXELS, max_side
     Raises:
         ImageError: Missing, empty, of another format, corrupt or too large.
     """
+    image, raw = _load(path, max_pixels)
+    kind = image.format
+    try:
+        upright = ImageOps.exif_transpose(image)
+        plain = upright.size == image.size and image.mode in ("1", "L", "LA", "P", "RGB", "RGBA")
+        if plain and kind in ("PNG", "JPEG") and max(upright.size) <= max_side:
+            data, mime, size = raw, f"image/{kind.lower()}", upright.size
+        else:
+            data, mime, size = _encode(upright, max_side, as_jpeg=kind == "JPEG")
+    except _DECODER_ERRORS as exc:
+        raise ImageError(f"the image cannot be converted ({_reason(exc)})") from None
+    url = f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+    return DataUrlImage(url, hashlib.sha256(raw).hexdigest(), size)
+
+
+def load_image(path: Path, max_pixels: int = MAX_IMAGE_PIXELS) -> Image.Image:
+    """Decode an image in full.
+
+    Raises:
+        ImageError: Missing, empty, of another format, corrupt or too large.
+    """
+    return _load(path, max_pixels)[0]
+
+
+def _load(path: Path, max_pixels: int) -> tuple[Image.Image, bytes]:
     _check_file_size(path)
     try:
         raw = path.read_bytes()
-        with _open(io.BytesIO(raw), max_pixels) as image:
-            image.load()
-            kind = image.format
-            upright = ImageOps.exif_transpose(image)
-            plain = upright.size == image.size and image.mode in ("1", "L", "LA", "P", "RGB", "RGBA")
-        if plain and kind in ("PNG", "JPEG") and max(upright.size) <= max_side:
-            data, mime = raw, f"image/{kind.lower()}"
-        else:
-            data, mime = _encode(upright, max_side, as_jpeg=kind == "JPEG")
+        image = _open(io.BytesIO(raw), max_pixels)
+        image.load()
     except Image.DecompressionBombError:
         raise ImageError(_too_large(max_pixels)) from None
     except _DECODER_ERRORS as exc:
         raise ImageError(f"the image cannot be decoded ({_reason(exc)})") from None
-    url = f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
-    scale = min(1.0, max_side / max(upright.size))
-    size = upright.size if scale == 1 else (round(upright.width * scale), round(upright.height * scale))
-    return DataUrlImage(url, hashlib.sha256(raw).hexdigest(), size)
+    return image, raw
 
 
-def _encode(image: Image.Image, max_side: int, *, as_jpeg: bool) -> tuple[bytes, str]:
+def _encode(image: Image.Image, max_side: int, *, as_jpeg: bool) -> tuple[bytes, str, tuple[int, int]]:
     has_alpha = image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info
     image = image.convert("RGBA" if has_alpha else "RGB")
     image.thumbnail((max_side, max_side))
     buffer = io.BytesIO()
     if as_jpeg:
         image.convert("RGB").save(buffer, "JPEG", quality=90)
-        return buffer.getvalue(), "image/jpeg"
+        return buffer.getvalue(), "image/jpeg", image.size
     image.save(buffer, "PNG")
-    return buffer.getvalue(), "image/png"
+    return buffer.getvalue(), "image/png", image.size
 
 
 def _open(source: Path | io.BytesIO, max_pixels: int) -> Image.Image:
