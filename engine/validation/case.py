@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,7 +24,7 @@ class Case:
     grounding: Grounding
     pack: DomainPack
     lexicon: Lexicon
-    examples: Collection[str] = ()
+    examples: frozenset[str] = frozenset()
 
     @property
     def query(self) -> str:

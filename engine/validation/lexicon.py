@@ -34,12 +34,14 @@ class Lexicon:
     Attributes:
         keywords: Language → phrase (every plural form) → categories that it names.
         actions: Phrase of an action's label or alias, or its first word → functions that it may ask for.
+        phrases: Function → labels and aliases of the actions that ask for it and for nothing else, in the pack's order.
         verbs: First words of requests: the pack's and `REQUEST_VERBS`.
         functions: All function names.
     """
 
     keywords: Mapping[str, Mapping[Phrase, frozenset[str]]]
     actions: Mapping[Phrase, frozenset[str]]
+    phrases: Mapping[str, tuple[str, ...]]
     verbs: frozenset[str]
     functions: frozenset[str]
 
@@ -64,8 +66,15 @@ class Lexicon:
                 for phrase in dict.fromkeys((words, words[:1])):
                     if phrase and (phrase[0] not in FUNCTION_WORDS or len(phrase) > 1):
                         actions[phrase] = actions.get(phrase, frozenset()) | (node.functions or functions)
+        texts = dict.fromkeys(
+            text for node in pack.nodes if node.type == pack.spec.walk[-1] for text in (node.label, *node.aliases)
+        )
+        phrases_of = {
+            function: tuple(text for text in texts if actions.get(tuple(fold_words(text)), ()) == frozenset({function}))
+            for function in functions
+        }
         verbs = REQUEST_VERBS | {phrase[0] for phrase in actions if phrase[0] not in FUNCTION_WORDS}
-        return cls(keywords, actions, verbs, functions)
+        return cls(keywords, actions, phrases_of, verbs, functions)
 
     def mentions(self, query: str, language: str) -> tuple[Mention, ...]:
         """Every keyword in ``query``, by start; one that lies inside a longer keyword is left out."""
@@ -100,10 +109,6 @@ class Lexicon:
                 if category in known.get(_texts(parts[start:stop]), ()):
                     return Mention(category, parts[start].position, parts[stop - 1].position + 1)
         return None
-
-    def verbs_of(self, function: str) -> list[str]:
-        """Phrases of actions that ask for ``function`` and nothing else, as the pack orders them."""
-        return [" ".join(phrase) for phrase, served in self.actions.items() if served == {function}]
 
     def _keywords_of(self, language: str) -> Mapping[Phrase, frozenset[str]]:
         if language in self.keywords:

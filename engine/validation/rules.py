@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 
 from routenator.engine.domain.pack import DomainPack
 from routenator.engine.sample import Candidate, Finding, Grounding, Stratum
@@ -42,7 +42,7 @@ def check_rules(
     grounding: Grounding,
     pack: DomainPack,
     lexicon: Lexicon,
-    examples: Collection[str] = (),
+    examples: frozenset[str] = frozenset(),
 ) -> tuple[Finding, ...]:
     """Every finding of every rule; none means that the candidate passes.
 

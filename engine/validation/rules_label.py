@@ -55,7 +55,7 @@ def check_wrong_function(case: Case) -> Iterator[Finding]:
         return
     served = case.lexicon.actions.get(phrase)
     if served is not None and case.stratum.function not in served:
-        verbs = " or ".join(case.lexicon.verbs_of(case.stratum.function)[:2])
+        verbs = " or ".join(case.lexicon.phrases.get(case.stratum.function, ())[:2])
         message = f"'{' '.join(phrase)}' does not ask to {case.stratum.function}; use a verb such as {verbs}."
         yield Finding("wrong_function", message, "rules")
 

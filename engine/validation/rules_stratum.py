@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from routenator.engine.routing.targets import parse_length_band
 from routenator.engine.sample import ANY, Finding
@@ -30,7 +31,7 @@ def check_phrasing(case: Case) -> Iterator[Finding]:
     found = classify_phrasing(case.query, case.lexicon)
     if found == wanted:
         return
-    verbs = " or ".join(case.lexicon.verbs_of(case.stratum.function)[:2]) or "show"
+    verbs = " or ".join(case.lexicon.phrases.get(case.stratum.function, ())[:2]) or "show"
     how = {
         "question": "ask a question and end it with ?",
         "imperative": f"begin with a verb such as {verbs}",
@@ -62,6 +63,11 @@ def check_keyword_position(case: Case) -> Iterator[Finding]:
 
 def check_example_copied(case: Case) -> Iterator[Finding]:
     """``example_copied``: the query is not one of the prompt's examples."""
-    words = fold_words(case.query)
-    if words and any(words == fold_words(example) for example in case.examples):
+    words = tuple(fold_words(case.query))
+    if words and words in _fold_examples(case.examples):
         yield Finding("example_copied", "The query copies an example; write a new one.", "rules")
+
+
+@lru_cache(maxsize=16)
+def _fold_examples(examples: frozenset[str]) -> frozenset[tuple[str, ...]]:
+    return frozenset(tuple(fold_words(example)) for example in examples)

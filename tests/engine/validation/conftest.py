@@ -17,9 +17,10 @@ from routenator.engine.domain.pack import (
     GraphNode,
 )
 from routenator.engine.routing.targets import Targets
-from routenator.engine.sample import ANY, Candidate, ContentRef, Grounding, NodeRef, Stratum
+from routenator.engine.sample import ANY, Candidate, ContentRef, Finding, Grounding, NodeRef, Stratum
 from routenator.engine.validation.case import Case
 from routenator.engine.validation.lexicon import Lexicon
+from routenator.engine.validation.rules import check_rules
 
 KEYWORDS = {
     "template": (
@@ -93,7 +94,7 @@ def make_case(pack: DomainPack, lexicon: Lexicon) -> MakeCase:
         label: str,
         about: str,
         title: str | None = None,
-        examples: tuple[str, ...] = (),
+        examples: frozenset[str] = frozenset(),
         nodes: tuple[NodeRef, ...] = (),
         **axes: str,
     ) -> Case:
@@ -111,3 +112,11 @@ def make_case(pack: DomainPack, lexicon: Lexicon) -> MakeCase:
         return Case(candidate, stratum, grounding, pack, lexicon, examples)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def check() -> Callable[[Case], tuple[Finding, ...]]:
+    def check(case: Case) -> tuple[Finding, ...]:
+        return check_rules(case.candidate, case.stratum, case.grounding, case.pack, case.lexicon, case.examples)
+
+    return check

@@ -1,0 +1,161 @@
+"""Measure what carries the critique: rules, consistency and judge, each on the same known pairs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from routenator.engine.domain.pack import DomainPack
+from routenator.engine.errors import SampleError
+from routenator.engine.sample import derive_seed
+from routenator.engine.validation.consistency import ConsistencyCheck
+from routenator.engine.validation.judge import Judge
+from routenator.engine.validation.lexicon import Lexicon
+from routenator.engine.validation.pairs import KINDS, Pair
+from routenator.engine.validation.rules import check_rules
+
+MAX_IN_FLIGHT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How well a voter tells known-good rows from known-bad ones.
+
+    Attributes:
+        voter: ``rules``, ``consistency``, ``rules+consistency`` or ``judge``.
+        balanced_accuracy: Mean of sensitivity and specificity; 0.5 is chance.
+        sensitivity: Share of the good rows that pass.
+        specificity: Share of the bad rows that do not pass.
+        per_kind: Kind of pair → share that is judged rightly.
+        n: Pairs that were judged; fewer than were given where the voter could no longer reach the threshold.
+        threshold: Balanced accuracy from which the vote counts.
+        votes: Whether the voter earned its vote.
+        tokens: Prompt and completion tokens that were spent.
+        duration_s: Wall time.
+        error: Why nothing was measured, or ``None``.
+    """
+
+    voter: str
+    balanced_accuracy: float
+    sensitivity: float
+    specificity: float
+    per_kind: dict[str, float]
+    n: int
+    threshold: float
+    votes: bool
+    tokens: int = 0
+    duration_s: float = 0.0
+    error: str | None = None
+
+
+JudgeCalibration = Calibration
+
+
+async def measure_judge(
+    judge: Judge, pairs: Sequence[Pair], threshold: float, seed: int = 0, max_in_flight: int = MAX_IN_FLIGHT
+) -> Calibration:
+    """Let the judge vote on ``pairs``, at most ``max_in_flight`` at once.
+
+    It stops as soon as the threshold is out of reach even if every further vote were right, which spares a weak judge's
+    time. An endpoint that cannot answer earns no vote; its words are in ``error``.
+    """
+    started = time.monotonic()
+    tokens = 0
+    votes: list[tuple[Pair, bool]] = []
+    error: str | None = None
+
+    async def vote(number: int, pair: Pair) -> tuple[bool, int]:
+        judgement = await judge.judge(pair.candidate, pair.stratum, pair.grounding, derive_seed(seed, "judge", number))
+        spent = sum(reply.prompt_tokens + reply.completion_tokens for reply in judgement.completions)
+        return not judgement.findings, spent
+
+    try:
+        for start in range(0, len(pairs), max_in_flight):
+            block = pairs[start : start + max_in_flight]
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(vote(start + i, pair)) for i, pair in enumerate(block)]
+            for pair, task in zip(block, tasks, strict=True):
+                passed, spent = task.result()
+                votes.append((pair, passed))
+                tokens += spent
+            hopeful = [*votes, *((pair, pair.good) for pair in pairs[len(votes) :])]
+            if _rates(hopeful)[0] < threshold:
+                break
+    except* SampleError as group_error:
+        error = str(group_error.exceptions[0])
+    return _summarise("judge", votes, threshold, tokens, time.monotonic() - started, error)
+
+
+def measure_rules(pairs: Sequence[Pair], pack: DomainPack, lexicon: Lexicon, threshold: float) -> Calibration:
+    """Let the rules vote alone."""
+    return _measure("rules", pairs, threshold, lambda pair: _pass_rules(pair, pack, lexicon))
+
+
+def measure_consistency(pairs: Sequence[Pair], check: ConsistencyCheck, threshold: float) -> Calibration:
+    """Let the consistency check vote alone."""
+    return _measure("consistency", pairs, threshold, lambda pair: _pass_consistency(pair, check))
+
+
+def measure_rules_and_consistency(
+    pairs: Sequence[Pair], pack: DomainPack, lexicon: Lexicon, check: ConsistencyCheck, threshold: float
+) -> Calibration:
+    """Let rules and consistency vote as the critique does without a judge: both must pass."""
+    return _measure(
+        "rules+consistency",
+        pairs,
+        threshold,
+        lambda pair: _pass_rules(pair, pack, lexicon) and _pass_consistency(pair, check),
+    )
+
+
+def _pass_rules(pair: Pair, pack: DomainPack, lexicon: Lexicon) -> bool:
+    return not check_rules(pair.candidate, pair.stratum, pair.grounding, pack, lexicon)
+
+
+def _pass_consistency(pair: Pair, check: ConsistencyCheck) -> bool:
+    return not check.check(pair.candidate, pair.stratum, pair.grounding)[1]
+
+
+def _measure(voter: str, pairs: Sequence[Pair], threshold: float, passes: Callable[[Pair], bool]) -> Calibration:
+    started = time.monotonic()
+    votes = [(pair, passes(pair)) for pair in pairs]
+    return _summarise(voter, votes, threshold, 0, time.monotonic() - started, None)
+
+
+def _summarise(
+    voter: str,
+    votes: Sequence[tuple[Pair, bool]],
+    threshold: float,
+    tokens: int,
+    duration_s: float,
+    error: str | None,
+) -> Calibration:
+    balanced, sensitivity, specificity = _rates(votes)
+    seen = Counter(pair.kind for pair, _ in votes)
+    right = Counter(pair.kind for pair, passed in votes if passed == pair.good)
+    return Calibration(
+        voter=voter,
+        balanced_accuracy=balanced,
+        sensitivity=sensitivity,
+        specificity=specificity,
+        per_kind={kind: right[kind] / seen[kind] for kind in KINDS if seen[kind]},
+        n=len(votes),
+        threshold=threshold,
+        votes=error is None and balanced >= threshold,
+        tokens=tokens,
+        duration_s=duration_s,
+        error=error,
+    )
+
+
+def _rates(votes: Sequence[tuple[Pair, bool]]) -> tuple[float, float, float]:
+    """Balanced accuracy, sensitivity and specificity; 0 where there is nothing to count."""
+    good = [passed for pair, passed in votes if pair.good]
+    bad = [not passed for pair, passed in votes if not pair.good]
+    if not good or not bad:
+        return 0.0, 0.0, 0.0
+    sensitivity, specificity = sum(good) / len(good), sum(bad) / len(bad)
+    return (sensitivity + specificity) / 2, sensitivity, specificity

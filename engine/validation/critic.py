@@ -1,0 +1,58 @@
+"""The critique of one candidate: rules, then consistency, then the judge."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from routenator.engine.domain.pack import DomainPack
+from routenator.engine.sample import Candidate, Completion, Critique, Grounding, Stratum
+from routenator.engine.validation.consistency import ConsistencyCheck
+from routenator.engine.validation.judge import Judge
+from routenator.engine.validation.lexicon import Lexicon
+from routenator.engine.validation.rules import check_rules
+
+
+@dataclass(frozen=True)
+class Critic:
+    """Judges candidates.
+
+    Attributes:
+        pack: The domain.
+        lexicon: `Lexicon.from_pack` of the same pack.
+        consistency: ``None`` where no sentence model is installed.
+        judge: ``None`` where no judge has earned its vote.
+    """
+
+    pack: DomainPack
+    lexicon: Lexicon
+    consistency: ConsistencyCheck | None = None
+    judge: Judge | None = None
+
+    async def critique(
+        self,
+        candidate: Candidate,
+        stratum: Stratum,
+        grounding: Grounding,
+        examples: frozenset[str] = frozenset(),
+        seed: int = 0,
+    ) -> tuple[Critique, tuple[Completion, ...]]:
+        """Every reason against ``candidate``; none means ``accept``, any means ``revise``.
+
+        The rules come first, and what they refuse costs no model call. What the attempts allow is for `decide` to say.
+
+        Raises:
+            EndpointError: The judge's endpoint could not answer.
+        """
+        findings = check_rules(candidate, stratum, grounding, self.pack, self.lexicon, examples)
+        scores: dict[str, float] = {}
+        completions: tuple[Completion, ...] = ()
+        if not findings and self.consistency is not None:
+            # Encoding takes tens of milliseconds of CPU: other samples go on meanwhile.
+            score, findings = await asyncio.to_thread(self.consistency.check, candidate, stratum, grounding)
+            scores["consistency"] = score
+        if not findings and self.judge is not None:
+            judgement = await self.judge.judge(candidate, stratum, grounding, seed)
+            findings, completions = judgement.findings, judgement.completions
+            scores.update(judgement.scores)
+        return Critique("revise" if findings else "accept", findings, scores), completions
