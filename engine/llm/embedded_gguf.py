@@ -81,8 +81,8 @@ def rewrite_as_q8_0(source: Path, target: Path) -> None:
     Raises:
         ValueError: Not such a file.
     """
-    data = np.memmap(source, mode="r")
-    view = memoryview(data)
+    data: NDArray[np.uint8] = np.memmap(source, mode="r")
+    view = data.data
     if bytes(view[:4]) != MAGIC or struct.unpack_from("<I", view, 4)[0] != VERSION:
         raise ValueError(f"{source} is not a GGUF file of version {VERSION}")
     tensor_count, pair_count = struct.unpack_from("<QQ", view, 8)
