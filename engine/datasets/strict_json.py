@@ -13,11 +13,11 @@ def clean_text(text: str) -> str:
 
 
 def clean(value: Any) -> Any:
-    """`clean_text` on every string of a JSON value."""
+    """`clean_text` on every string of a JSON value; keys become strings."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, dict):
-        return {clean_text(key): clean(item) for key, item in value.items()}
+        return {clean_text(str(key)): clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [clean(item) for item in value]
     return value

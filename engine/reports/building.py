@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from routenator.engine.datasets.row import DatasetRow
+from routenator.engine.datasets.run_meta import RunMeta
+from routenator.engine.domain.loading import load_pack
 from routenator.engine.domain.pack import DomainPack
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.reports.distribution import PlannedTable, Values, compare
@@ -17,6 +20,22 @@ from routenator.engine.validation.lexicon import Lexicon
 
 _REASONS_OF_A_DEFICIT = 3
 _DUPLICATES = ("duplicate", "near_duplicate")
+
+
+def report_on(run: Path) -> tuple[Report, str | None]:
+    """The report on the run in directory ``run``, and what has to be said of it beforehand.
+
+    Raises:
+        RunError: There is no run.
+        DomainError: Its pack has been moved or broken since.
+    """
+    with LedgerReader(run) as reader:
+        meta = RunMeta.from_meta(reader.meta())
+        pack = load_pack(Path(meta.pack_root))
+        notice = None
+        if pack.digest != meta.pack_digest:
+            notice = f"{meta.pack_root} has changed since the run: its words of now measure the queries"
+        return build_report(reader, pack, meta.plan, RunFacts.from_meta(run.resolve().name, meta)), notice
 
 
 def build_report(reader: LedgerReader, pack: DomainPack, plan: Plan, facts: RunFacts) -> Report:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 from routenator.engine.datasets.row import DatasetRow
+from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.datasets.strict_json import clean
 
 
@@ -181,7 +182,8 @@ class RunFacts:
         created_at: When the run was started, ISO 8601.
         version: Version of routenator that started it.
         notices: What was said aloud when it started, such as a share that moved to other routes.
-        judge: The judge's measurement before the run, as it was stored; ``None`` when there is no judge.
+        calibrations: How rules, consistency and judge did on known pairs before the run, each the fields of a
+            `routenator.engine.validation.calibration.Calibration`.
     """
 
     run: str
@@ -191,7 +193,21 @@ class RunFacts:
     created_at: str = ""
     version: str = ""
     notices: tuple[str, ...] = ()
-    judge: Mapping[str, Any] | None = None
+    calibrations: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def from_meta(cls, run: str, meta: RunMeta) -> Self:
+        """The facts of the run in the directory named ``run``."""
+        return cls(
+            run=run,
+            pack=meta.pack_name,
+            seed=meta.plan.seed,
+            planned=meta.plan.rows,
+            created_at=meta.created_at,
+            version=meta.version,
+            notices=meta.notices,
+            calibrations=meta.calibrations,
+        )
 
 
 @dataclass(frozen=True, slots=True)

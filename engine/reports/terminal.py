@@ -15,6 +15,7 @@ from routenator.engine.reports.wording import (
     bar_scale,
     describe_fit,
     describe_judge,
+    describe_others,
     describe_target,
     duration,
     largest_gap,
@@ -62,7 +63,9 @@ def _summary(report: Report) -> RenderableType:
     diversity = report.diversity
     distinct = " / ".join(NOTHING if v is None else f"{v:.2f}" for v in diversity.distinct.values())
     grid.add_row("variety", _text(f"{percent(diversity.unique_share)} unique queries, distinct-1/2/3 {distinct}"))
-    grid.add_row("judge", _text(describe_judge(report.facts.judge)))
+    grid.add_row("judge", _text(describe_judge(report.facts.calibrations)))
+    if others := describe_others(report.facts.calibrations):
+        grid.add_row("known pairs", _text(f"balanced accuracy: {others}"))
     grid.add_row("tokens", _text(_tokens(report)))
     return grid
 
@@ -135,7 +138,7 @@ def _deficit_table(report: Report) -> RenderableType:
             f"{axis.replace('_', ' ')} {value}" for axis, value in zip(deficit.axes, deficit.values, strict=True)
         )
         ends = ", ".join(f"{reason} {count:,}" for reason, count in deficit.reasons)
-        table.add_row(_text(cell), f"{deficit.missing:,}", _text(ends or NOTHING))
+        table.add_row(_text(cell), f"{deficit.missing:,}", _text(ends or "not tried yet"))
     rest = len(report.deficits) - _SHOWN_DEFICITS
     return Group(table, _text(f"  and {rest:,} more cells", "dim")) if rest > 0 else table
 

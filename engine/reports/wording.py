@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from routenator.engine.reports.report import Comparison, Fit, Report
@@ -55,17 +55,24 @@ def describe_target(report: Report) -> str:
     return f"{report.delivered:,} of {planned:,} rows delivered; {report.missing:,} are missing."
 
 
-def describe_judge(judge: Mapping[str, Any] | None) -> str:
+def describe_judge(calibrations: Sequence[Mapping[str, Any]]) -> str:
     """Whether the judge voted, and why."""
+    judge = next((c for c in calibrations if c["voter"] == "judge"), None)
     if judge is None:
         return "no judge; rules and label consistency carry the critique"
-    accuracy = judge.get("balanced_accuracy")
-    figure = "not measured" if accuracy is None else f"balanced accuracy {accuracy:.2f}"
-    threshold = judge.get("threshold")
-    limit = "" if threshold is None else f" (threshold {threshold:.2f})"
-    if judge.get("votes"):
+    if judge.get("error"):
+        figure = f"not measured ({judge['error']})"
+    else:
+        figure = f"balanced accuracy {judge['balanced_accuracy']:.2f} on {judge['n']} known pairs"
+    limit = f", threshold {judge['threshold']:.2f}"
+    if judge["votes"]:
         return f"{figure}{limit}: it votes"
     return f"{figure}{limit}: its vote is left out; rules and label consistency carry the critique"
+
+
+def describe_others(calibrations: Sequence[Mapping[str, Any]]) -> str:
+    """How the voters beside the judge did on the same pairs; empty when they were not measured."""
+    return ", ".join(f"{c['voter']} {c['balanced_accuracy']:.2f}" for c in calibrations if c["voter"] != "judge")
 
 
 def bar_scale(comparison: Comparison) -> float:
