@@ -62,7 +62,7 @@ class EndpointClient:
         self.negotiation = Negotiation(endpoint.structured_output)
         self.replicas = [Replica(url, make_client(url, endpoint, key), endpoint.max_in_flight) for url in base_urls]
         self.balancer = Balancer(name, self.replicas)
-        self._key = key
+        self.key = key
         self._deadline_s = endpoint.timeout_s * (endpoint.max_retries + 1)
 
     async def complete(self, request: ChatRequest) -> ChatReply:
@@ -192,7 +192,7 @@ class EndpointClient:
         finished = False
         try:
             async with asyncio.timeout(self.endpoint.timeout_s):
-                answer = await send_chat(replica.client, call.body, self._key)
+                answer = await send_chat(replica.client, call.body, self.key)
             finished = True
         except TimeoutError:
             error = EndpointError(f"no complete answer within {self.endpoint.timeout_s:g} s", retryable=True)

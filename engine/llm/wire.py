@@ -6,6 +6,7 @@ import json
 import math
 import re
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -53,20 +54,47 @@ async def send_chat(client: AsyncOpenAI, body: dict[str, Any], key: str | None) 
         content = orjson.dumps(body)
     except TypeError as exc:
         raise EndpointError(f"the request cannot be written as JSON: {exc}") from None
-    try:
-        response = await client.post(
+    response = await _send(
+        client.post(
             "/chat/completions",
             cast_to=httpx2.Response,
             content=content,
             options={"headers": {"Content-Type": "application/json"}},
-        )
+        ),
+        body["model"],
+        key,
+    )
+    return read_answer(response.content, body["model"], key)
+
+
+async def ask_models(client: AsyncOpenAI, key: str | None) -> tuple[str, ...]:
+    """The names of the models that the server lists; empty if it keeps no such list.
+
+    Raises:
+        EndpointError: As `send_chat`.
+    """
+    try:
+        response = await _send(client.get("/models", cast_to=httpx2.Response), "", key)
+    except EndpointError as exc:
+        if exc.status in (404, 405):
+            return ()
+        raise
+    body = read_json(response.content)
+    listed = body.get("data") if isinstance(body, dict) else None
+    models = listed if isinstance(listed, list) else []
+    return tuple(str(model["id"]) for model in models if isinstance(model, dict) and "id" in model)
+
+
+async def _send(sending: Awaitable[httpx2.Response], asked_model: str, key: str | None) -> httpx2.Response:
+    """Await an SDK call and name its failure."""
+    try:
+        return await sending
     except APIStatusError as exc:
-        raise error_of_status(exc.status_code, exc.response.content, exc.response.headers, body["model"], key) from None
+        raise error_of_status(exc.status_code, exc.response.content, exc.response.headers, asked_model, key) from None
     except APIConnectionError as exc:
         raise error_of_connection(exc, key) from None
     except (aiohttp.ClientError, ValueError) as exc:  # what the transport does not map, such as a URL it cannot take
         raise EndpointError(scrub(f"the request could not be sent: {type(exc).__name__}: {exc}", key)) from None
-    return read_answer(response.content, body["model"], key)
 
 
 def read_answer(content: bytes, asked_model: str, key: str | None) -> Answer:

@@ -124,12 +124,13 @@ def sees_image(body: dict[str, Any]) -> bool:
 
 
 def plain_answer(body: dict[str, Any]) -> Reply:
-    """JSON by the requested schema; without one, the last user message."""
+    """JSON by the requested schema; without one, the last user message. An image counts 64 tokens."""
+    tokens = 11 + 64 * sees_image(body)
     response_format = body.get("response_format") or {}
     if response_format.get("type") == "json_schema":
-        return Reply.json(instance_of(response_format["json_schema"]["schema"]))
+        return Reply.json(instance_of(response_format["json_schema"]["schema"]), prompt_tokens=tokens)
     last = body["messages"][-1]["content"]
-    return Reply.text(last if isinstance(last, str) else last[0].get("text", ""))
+    return Reply.text(last if isinstance(last, str) else last[0].get("text", ""), prompt_tokens=tokens)
 
 
 class FakeEndpoint:
