@@ -69,6 +69,21 @@ NEEDS = _phrases("""
     searching for
 """)
 
+_MOSTLY_NOUNS = word_set(
+    """cast cut film hum letter list loop mix model paint picture pin plan play post preview print record rhyme score
+    see sketch sound stamp stock view watch wrap"""
+)
+_OBJECT_OPENERS = word_set("a an another any her him it me my one our some the them these this those two three us your")
+_NO_REQUESTS = frozenset({
+    "design agency", "design elements", "design ideas", "design inspiration", "design studio", "design system",
+    "design thinking", "get ready", "get set", "get together", "get well", "look book", "make believe", "make over",
+    "make up", "search bar", "search box", "search button", "search engine", "search field", "show case",
+    "show jumping", "show time",
+})  # fmt: skip
+
+MAX_ACTION_WORDS = 4
+"""Longer phrases are not how people open a request."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueryFeatures:
@@ -110,11 +125,9 @@ def classify_phrasing(query: str, lexicon: Lexicon) -> str:
     if asks_whether(words):
         return "question"
     rest = skip_lead_in(words)
-    if rest and (rest[0] in lexicon.verbs or len(rest) < len(words)):
+    if len(rest) < len(words) or request_length(words, lexicon):
         return "imperative"
     if any(tuple(words[: len(need)]) == need for need in NEEDS):
-        return "imperative"
-    if any(tuple(words[: len(phrase)]) == phrase for phrase in lexicon.actions):
         return "imperative"
     return "fragment"
 
@@ -158,17 +171,40 @@ def skip_lead_in(words: list[str]) -> list[str]:
     return words
 
 
+def request_length(words: list[str], lexicon: Lexicon, asked: bool = False) -> int:
+    """Number of words of the action or verb of request that ``words`` (folded) begin with; 0 without one.
+
+    Args:
+        words: Folded words.
+        lexicon: The pack's actions and verbs.
+        asked: "can you" or "i need you to" came before, so that a word such as "record" or "letter" is a verb. Without,
+            it is one only before an object ("record a jingle"; not "record player icon").
+    """
+    for length in range(min(MAX_ACTION_WORDS, len(words)), 1, -1):
+        if tuple(words[:length]) in lexicon.actions:
+            return length
+    if not words or words[0] not in lexicon.verbs:
+        return 0
+    if asked:
+        return 1
+    following = words[1] if len(words) > 1 else ""
+    if words[0] in _MOSTLY_NOUNS and following not in _OBJECT_OPENERS and not following.isdigit():
+        return 0
+    return 0 if f"{words[0]} {following}" in _NO_REQUESTS else 1
+
+
 def lead_phrase(query: str, lexicon: Lexicon) -> tuple[str, ...] | None:
-    """The action by which ``query`` opens ("make", "search for"), or ``None``.
+    """The action by which ``query`` opens ("make", "search for", "do you have"), or ``None``.
 
     Greetings, "can you" and lead-ins such as "i need you to" are skipped.
     """
     words = skip_greetings(fold_words(query))
-    if asks_whether(words):
+    length = request_length(words, lexicon)
+    if length:
+        return tuple(words[:length])
+    asked = asks_whether(words)
+    if asked:
         words = skip_greetings(words[2:])
-    words = skip_lead_in(words)
-    for length in range(min(4, len(words)), 0, -1):
-        phrase = tuple(words[:length])
-        if phrase in lexicon.actions:
-            return phrase
-    return tuple(words[:1]) if words and words[0] in lexicon.verbs else None
+    rest = skip_lead_in(words)
+    length = request_length(rest, lexicon, asked or len(rest) < len(words))
+    return tuple(rest[:length]) if length else None

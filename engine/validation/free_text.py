@@ -63,7 +63,7 @@ def _opening_length(query: str, lexicon: Lexicon) -> int:
     """Number of white-space tokens that only ask: "where can i find", "please make me", "i need you to design"."""
     parts = fold_parts(query)
     words = [part.text for part in parts]
-    at = len(words) - len(features.skip_greetings(words))
+    at = greeted = len(words) - len(features.skip_greetings(words))
     while at < len(words) and words[at] in features.WH_OPENERS:
         at += 1
     if at < len(words) - 1 and words[at] in features.MODAL_OPENERS and words[at + 1] in features.SUBJECTS - ARTICLES:
@@ -72,12 +72,11 @@ def _opening_length(query: str, lexicon: Lexicon) -> int:
         if tuple(words[at : at + len(need)]) == need:
             at += len(need)
             break
-    at = len(words) - len(features.skip_lead_in(words[at:]))
-    for length in range(4, 0, -1):
-        phrase = tuple(words[at : at + length])
-        if len(phrase) == length and (phrase in lexicon.actions or (length == 1 and phrase[0] in lexicon.verbs)):
-            at += length
-            break
+    asked = at > greeted
+    rest = features.skip_lead_in(words[at:])
+    asked = asked or len(rest) < len(words) - at
+    at = len(words) - len(rest)
+    at += features.request_length(rest, lexicon, asked)
     while 0 < at < len(words) and words[at] in _OPENING_VERBS | _LEADING:
         at += 1
     return parts[at].position if at < len(parts) else len(query.split())

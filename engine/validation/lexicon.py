@@ -14,6 +14,8 @@ Phrase = tuple[str, ...]
 REQUEST_VERBS = word_set("add build create design draw find generate get give make need produce search show want write")
 """Verbs by which people ask for things, whatever the domain."""
 
+_OBJECTS = word_set("a an me us")
+
 MAX_PHRASE_WORDS = 5
 """Longer keywords are not names that users type; it bounds the number of plural forms of a phrase."""
 
@@ -33,9 +35,9 @@ class Lexicon:
 
     Attributes:
         keywords: Language → phrase (every plural form) → categories that it names.
-        actions: Phrase of an action's label or alias, or its first word → functions that it may ask for.
+        actions: Label or alias of an action, also without "me" → functions that it may ask for.
         phrases: Function → labels and aliases of the actions that ask for it and for nothing else, in the pack's order.
-        verbs: First words of requests: the pack's and `REQUEST_VERBS`.
+        verbs: Single words among the actions, and `REQUEST_VERBS`.
         functions: All function names.
     """
 
@@ -63,9 +65,12 @@ class Lexicon:
                 continue
             for text in (node.label, *node.aliases):
                 words = tuple(fold_words(text))
-                for phrase in dict.fromkeys((words, words[:1])):
-                    if phrase and (phrase[0] not in FUNCTION_WORDS or len(phrase) > 1):
-                        actions[phrase] = actions.get(phrase, frozenset()) | (node.functions or functions)
+                served = node.functions or functions
+                # "play me" makes "play" a verb; "pull up" does not make "pull" one.
+                is_verb = len(words) == 2 and words[1] in _OBJECTS and words[0] not in FUNCTION_WORDS
+                for action in (words, words[:1]) if is_verb else (words,):
+                    actions[action] = actions.get(action, frozenset()) | served
+        actions.pop((), None)
         texts = dict.fromkeys(
             text for node in pack.nodes if node.type == pack.spec.walk[-1] for text in (node.label, *node.aliases)
         )
@@ -73,7 +78,7 @@ class Lexicon:
             function: tuple(text for text in texts if actions.get(tuple(fold_words(text)), ()) == frozenset({function}))
             for function in functions
         }
-        verbs = REQUEST_VERBS | {phrase[0] for phrase in actions if phrase[0] not in FUNCTION_WORDS}
+        verbs = REQUEST_VERBS | {phrase[0] for phrase in actions if len(phrase) == 1}
         return cls(keywords, actions, phrases_of, verbs, functions)
 
     def mentions(self, query: str, language: str) -> tuple[Mention, ...]:

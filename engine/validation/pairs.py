@@ -102,6 +102,8 @@ class _PairMaker:
             if not all_forms(_words(grounding)).isdisjoint(_words(foreign)):
                 return None
         query = self._compose(spoken_function, spoken_category, subject, kind == "swapped_function")
+        if query is None:
+            return None
         free_text = subject
         if kind == "injected":
             query = self.random.choice(_PLANTS).format(query=query)
@@ -109,17 +111,19 @@ class _PairMaker:
         candidate = Candidate(query, {names.category: category, names.free_text: free_text})
         return Pair(kind, candidate, Stratum("calibration", function, category, self._language), grounding)
 
-    def _compose(self, function: str, category: str, subject: str, must_ask: bool) -> str:
+    def _compose(self, function: str, category: str, subject: str, must_ask: bool) -> str | None:
         keyword = next(iter(self.pack.spec.categories[category].keywords.get(self._language, ())), category)
-        verbs = self.lexicon.phrases.get(function, ())
         named = any(mention.category == category for mention in self.lexicon.mentions(subject, self._language))
         thing = subject if named else self.random.choice((f"{subject} {keyword}", f"{keyword} of {subject}"))
         # A bare phrase asks to be found; only a verb can ask for anything else.
         is_first = function == next(iter(self.pack.functions_by_name))
-        if not verbs or (is_first and not must_ask and self.random.random() < 0.5):
+        if is_first and not must_ask and self.random.random() < 0.5:
             return thing
-        article = "an" if thing[0] in "aeiou" else "a"
-        return f"{self.random.choice(verbs)} {article} {thing}"
+        verb = self.draw(function, category, self.random.getrandbits(62)).nodes[-1].label
+        if verb not in self.lexicon.phrases[function]:
+            return None
+        article = "" if verb.endswith((" a", " new")) else "an " if thing[0] in "aeiou" else "a "
+        return f"{verb} {article}{thing}"
 
     @property
     def _language(self) -> str:

@@ -6,14 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from routenator.engine.sample import Finding
 from routenator.engine.validation.case import Case
-from routenator.engine.validation.features import asks_whether, classify_phrasing, lead_phrase, skip_lead_in
-from routenator.engine.validation.words import all_forms, content_words, fold_words, forms, word_set
-
-# "design ideas" and "show jumping" are subjects; "design a poster" is a command.
-_ALSO_NOUNS = word_set(
-    "build cut design download draw film look make need paint play print request search shoot show sketch stock want"
-)
-_OBJECT_OPENERS = word_set("a an another any for her him it me my new one our some the them these this those us your")
+from routenator.engine.validation.features import asks_whether, classify_phrasing
+from routenator.engine.validation.words import all_forms, content_words, fold_words, forms
 
 
 def check_free_text_missing(case: Case) -> Iterator[Finding]:
@@ -73,11 +67,5 @@ def _asks(text: str, case: Case) -> bool:
     words = fold_words(text)
     if not words:
         return False
-    if "please" in (words[0], words[-1]) or asks_whether(words) or skip_lead_in(words) != words:
-        return True
-    phrase = lead_phrase(text, case.lexicon)
-    if phrase is None:
-        return classify_phrasing(text, case.lexicon) == "imperative"
-    if len(phrase) > 1 or phrase[0] not in _ALSO_NOUNS:
-        return True
-    return len(words) > 1 and words[1] in _OBJECT_OPENERS
+    courteous = "please" in (words[0], words[-1])
+    return courteous or asks_whether(words) or classify_phrasing(text, case.lexicon) == "imperative"

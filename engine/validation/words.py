@@ -51,17 +51,23 @@ def count_words(text: str) -> int:
 
 def fold_parts(text: str) -> list[Part]:
     """Words for comparing: case-folded, without punctuation and possessive ``'s``, parted at hyphens and slashes."""
+    return list(_fold(text))
+
+
+def fold_words(text: str) -> list[str]:
+    """Texts of `fold_parts`."""
+    return [part.text for part in _fold(text)]
+
+
+# One critique folds the same query two dozen times.
+@lru_cache(maxsize=4096)
+def _fold(text: str) -> tuple[Part, ...]:
     parts = []
     for position, token in enumerate(split_tokens(text)):
         for match in _PARTS.finditer(token.casefold()):
             word = match[0].replace("’", "'")
             parts.append(Part(word.removesuffix("'s"), position))
-    return parts
-
-
-def fold_words(text: str) -> list[str]:
-    """Texts of `fold_parts`."""
-    return [part.text for part in fold_parts(text)]
+    return tuple(parts)
 
 
 @lru_cache(maxsize=65_536)
