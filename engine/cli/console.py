@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,11 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def print_json(value: Any) -> None:
     """Write ``value`` as one line of strict JSON (NaN becomes null) to standard output."""
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+    try:
+        line = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:  # a lone surrogate, which has no UTF-8 form: written as its escape
+        line = json.dumps(value, separators=(",", ":")).encode()
+    sys.stdout.buffer.write(line + b"\n")
     sys.stdout.flush()
 
 

@@ -1,0 +1,108 @@
+"""``routenator traces``: find samples of a run, and look into one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from routenator.engine.cli.console import out, print_json, say
+from routenator.engine.errors import Fault, InputError
+
+traces_app = typer.Typer(help="Look into a run's samples: list them, show one.", no_args_is_help=True)
+
+RunDir = Annotated[Path, typer.Argument(help="Directory of the run.", metavar="RUN_DIR")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a layout for people.")]
+
+
+@traces_app.command("list")
+def list_traces(
+    run_dir: RunDir,
+    verdict: Annotated[str | None, typer.Option(help="accepted, rejected or failed.")] = None,
+    route: Annotated[str | None, typer.Option(help="Such as text.")] = None,
+    error_class: Annotated[str | None, typer.Option(help="What ended the sample, such as length or endpoint.")] = None,
+    function: Annotated[str | None, typer.Option(help="Such as search.")] = None,
+    category: Annotated[str | None, typer.Option(help="Such as image.")] = None,
+    template: Annotated[str | None, typer.Option(help="Prompt template, such as text/plain.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    offset: Annotated[int, typer.Option(min=0, help="Skip so many.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """List samples by slot, those of every round; filters join.
+
+    Example: routenator traces list runs/demo --verdict rejected --route text
+    """
+    from routenator.engine.ledger.reader import LedgerReader, SampleFilter
+    from routenator.engine.traces.formatting import VERDICT_STYLES
+
+    if verdict is not None and verdict not in VERDICT_STYLES:
+        fix = f"Give one of {', '.join(VERDICT_STYLES)}"
+        raise InputError([Fault("--verdict", f"no such verdict: {verdict}", fix)])
+    wanted = SampleFilter(verdict, route, error_class, function, category, template)  # type: ignore[arg-type]
+    with LedgerReader(run_dir) as reader:
+        total = reader.count_samples(wanted)
+        rows = reader.samples(wanted, limit, offset)
+    if as_json:
+        print_json({"total": total, "samples": rows})
+        return
+    out.print(_format_rows(rows))
+    say(f"{len(rows):,} of {total:,} samples; `routenator traces show {run_dir} TRACE` shows one", style="dim")
+
+
+@traces_app.command("show")
+def show_trace(
+    run_dir: RunDir,
+    trace_id: Annotated[str, typer.Argument(help="Slot, or slot.round.", metavar="TRACE")],
+    as_json: Json = False,
+) -> None:
+    """Show one sample: its walk, its nodes, every prompt, reply and critique.
+
+    A slot alone means its accepted sample, or its latest.
+
+    Example: routenator traces show runs/demo 17.0
+    """
+    from routenator.engine.ledger.reader import LedgerReader
+    from routenator.engine.sample import SampleKey
+    from routenator.engine.traces.formatting import format_trace
+
+    match = re.fullmatch(r"(\d{1,18})(?:\.(\d{1,9}))?", trace_id, re.ASCII)
+    if match is None:
+        raise InputError([Fault("TRACE", f"{trace_id!r} is no trace", "Give a slot, or slot.round, such as 17.0")])
+    slot = int(match[1])
+    with LedgerReader(run_dir) as reader:
+        key = SampleKey(slot, int(match[2])) if match[2] else reader.shown_sample(slot)
+        record = None if key is None else reader.trace(key)
+    if record is None:
+        fix = f"`routenator traces list {run_dir}` names those that are there"
+        raise InputError([Fault("TRACE", f"the run has no sample {trace_id}", fix)])
+    if as_json:
+        print_json(record)
+    else:
+        out.print(format_trace(record))
+
+
+def _format_rows(rows: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    from routenator.engine.display import show_line
+    from routenator.engine.traces.formatting import VERDICT_STYLES
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("trace", "verdict", "template", "function", "category", "tries"):
+        table.add_column(name, no_wrap=True, justify="right" if name == "tries" else "left")
+    table.add_column("query, or what ended it", overflow="fold", ratio=1)
+    for row in rows:
+        words = Text(show_line(row["query"] or "", 120))
+        if row["error_class"]:
+            words.append(f"  {show_line(row['error_class'])}", style="yellow")
+        table.add_row(
+            row["trace_id"],
+            Text(row["verdict"], style=VERDICT_STYLES[row["verdict"]]),
+            *(Text(show_line(row[name] or "", 24)) for name in ("template", "function", "category")),
+            str(row["attempts"]),
+            words,
+        )
+    return table
