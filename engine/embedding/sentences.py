@@ -210,7 +210,7 @@ def _norm_of(weights: dict[str, Floats], name: str) -> tuple[Floats, Floats]:
 
 
 def _normalise(x: Floats, norm: tuple[Floats, Floats]) -> Floats:
-    centred = x - x.mean(axis=-1, keepdims=True)
+    centred: Floats = x - x.mean(axis=-1, keepdims=True)
     variance = np.einsum("...i,...i->...", centred, centred)[..., None] / np.float32(DIMENSIONS)
     centred /= np.sqrt(variance + np.float32(LAYER_NORM_EPSILON))
     centred *= norm[0]
