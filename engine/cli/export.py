@@ -29,7 +29,7 @@ def export(
             help="openai-chat: messages and tools, for OpenAI fine-tuning and tools that take its files. "
             "sharegpt: conversations, for LLaMA-Factory. "
             "trl: prompt and completion with tool calls, for TRL's SFTTrainer. "
-            "bfcl: questions, and answers in possible_answer/, for the Berkeley Function Calling Leaderboard of Gorilla.",
+            "bfcl: questions, and answers in possible_answer/, for Gorilla's Berkeley Function Calling Leaderboard.",
         ),
     ],
     file: Annotated[

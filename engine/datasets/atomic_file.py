@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,7 +34,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         finally:
             os.close(folder)
     except OSError as exc:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise RunError(
             f"{path} cannot be written: {exc.strerror or exc}", hint="Free some space or choose another path."
         ) from exc
