@@ -11,6 +11,7 @@ from typing import Any, Literal, NoReturn
 import jsonschema
 import orjson
 from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from routenator.engine.config import StructuredOutput
 from routenator.engine.errors import ParseError
@@ -89,7 +90,10 @@ def parse_json(text: str, schema: dict[str, Any]) -> dict[str, Any]:
             the next prompt can repeat it to the model.
     """
     value = _read_object(text)
-    faults = [_fault_in_words(error) for error in _validator(orjson.dumps(schema)).iter_errors(value)]
+    try:
+        faults = [_fault_in_words(error) for error in _validator(orjson.dumps(schema)).iter_errors(value)]
+    except Unresolvable as exc:
+        raise ParseError(f"The schema refers to {exc.ref}, and nothing is fetched to follow a schema.") from None
     if faults:
         raise ParseError("The JSON does not fit the schema: " + "; ".join(faults[:5]) + ".")
     return value

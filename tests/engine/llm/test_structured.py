@@ -74,13 +74,17 @@ def test_schema_reference_is_never_fetched():
         parse_json("{}", schema)
 
 
+WORDS = st.text(max_size=20)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
-    lambda v: st.lists(v) | st.dictionaries(st.text(), v),
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | WORDS,
+    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(WORDS, parts, max_size=3),
+    max_leaves=8,
 )
 
 
-@given(st.dictionaries(st.text(), VALUES), st.sampled_from(["{}", "```json\n{}\n```", "Here you are:\n{}\nBye."]))
+@given(
+    st.dictionaries(WORDS, VALUES, max_size=4), st.sampled_from(["{}", "```json\n{}\n```", "Here you are:\n{}\nBye."])
+)
 def test_every_object_survives_its_wrapping(value, wrapping):
     text = wrapping.replace("{}", json.dumps(value))
     assert parse_json(text, {"type": "object"}) == value
