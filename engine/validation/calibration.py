@@ -51,9 +51,6 @@ class Calibration:
     error: str | None = None
 
 
-JudgeCalibration = Calibration
-
-
 async def measure_judge(
     judge: Judge, pairs: Sequence[Pair], threshold: float, seed: int = 0, max_in_flight: int = MAX_IN_FLIGHT
 ) -> Calibration:
@@ -116,7 +113,7 @@ def _pass_rules(pair: Pair, pack: DomainPack, lexicon: Lexicon) -> bool:
 
 
 def _pass_consistency(pair: Pair, check: ConsistencyCheck) -> bool:
-    return not check.check(pair.candidate, pair.stratum, pair.grounding)[1]
+    return not check.check(pair.candidate, pair.grounding)[1]
 
 
 def _measure(voter: str, pairs: Sequence[Pair], threshold: float, passes: Callable[[Pair], bool]) -> Calibration:

@@ -49,7 +49,7 @@ class Critic:
         completions: tuple[Completion, ...] = ()
         if not findings and self.consistency is not None:
             # Encoding takes tens of milliseconds of CPU: other samples go on meanwhile.
-            score, findings = await asyncio.to_thread(self.consistency.check, candidate, stratum, grounding)
+            score, findings = await asyncio.to_thread(self.consistency.check, candidate, grounding)
             scores["consistency"] = score
         if not findings and self.judge is not None:
             judgement = await self.judge.judge(candidate, stratum, grounding, seed)

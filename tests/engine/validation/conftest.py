@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from routenator.engine.domain.loading import load_pack
 from routenator.engine.domain.pack import (
     ArgumentNames,
     Category,
@@ -120,3 +122,32 @@ def check() -> Callable[[Case], tuple[Finding, ...]]:
         return check_rules(case.candidate, case.stratum, case.grounding, case.pack, case.lexicon, case.examples)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def tiny_pack() -> DomainPack:
+    return load_pack(Path(__file__).parents[2] / "packs" / "tiny")
+
+
+@pytest.fixture(scope="session")
+def draw(tiny_pack: DomainPack) -> Callable[[str, str, int], Grounding]:
+    nodes = tiny_pack.nodes_by_id
+
+    def paths(start: str) -> list[list[str]]:
+        targets = [edge.target for edge in tiny_pack.edges if edge.source == start]
+        return [[start, *path] for target in targets for path in paths(target)] if targets else [[start]]
+
+    every_path = [path for node in tiny_pack.nodes if node.type == "UserIntent" for path in paths(node.id)]
+
+    def draw(function: str, category: str, seed: int) -> Grounding:
+        served = [
+            path
+            for path in every_path
+            if len(path) == len(tiny_pack.spec.walk)
+            and all(not nodes[name].categories or category in nodes[name].categories for name in path)
+            and all(not nodes[name].functions or function in nodes[name].functions for name in path)
+        ]
+        path = random.Random(seed).choice(served)
+        return Grounding(tuple(NodeRef(name, nodes[name].type, nodes[name].label) for name in path), ())
+
+    return draw
