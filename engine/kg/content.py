@@ -18,7 +18,7 @@ _STOP_WORDS = frozenset(
 )
 _ALIAS_WEIGHT = 0.5  # an alias may be another sense of the label
 _SHORTLIST = 8
-_MAX_POSTINGS = 2_000
+_MAX_POSTINGS = 1_000
 
 
 def stem_words(text: str) -> list[str]:
@@ -114,10 +114,15 @@ class _Shelf:
                 scores[position] += worth
         if not scores:
             return self._items[int(stream.draw() * len(self._items))]
-        # Equal scores are common: the key's second part draws anew which of them make the list.
-        salt = int(stream.draw() * 2**32)
-        best = heapq.nsmallest(_SHORTLIST, scores.items(), key=lambda x: (-x[1], (x[0] * 0x9E3779B1 ^ salt) % 2**32))
-        fitting = [(position, score**2) for position, score in best if score >= best[0][1] / 2]
+        enough = max(scores.values()) / 2
+        fitting = [(position, score) for position, score in scores.items() if score >= enough]
+        if len(fitting) > _SHORTLIST:
+            # Equal scores are common: the key's second part draws anew which of them make the list.
+            salt = int(stream.draw() * 2**32)
+            fitting = heapq.nsmallest(
+                _SHORTLIST, fitting, key=lambda found: (-found[1], (found[0] * 0x9E3779B1 ^ salt) % 2**32)
+            )
+        fitting = [(position, score**2) for position, score in fitting]
         point = stream.draw() * sum(weight for _, weight in fitting)
         for position, weight in fitting:
             point -= weight

@@ -1,9 +1,4 @@
-"""Joint tables from marginals, by iterative proportional fitting.
-
-Source:
-    Deming and Stephan (1940), "On a least squares adjustment of a sampled frequency table when the expected marginal
-    totals are known"; conditional marginals are I-projections in the same way (Csiszár, 1975).
-"""
+"""The targets' tables as fitted joint distributions, or every reason why there is none."""
 
 from __future__ import annotations
 
@@ -15,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routenator.engine.display import show
+from routenator.engine.routing.joint import TOLERANCE, Constraint, solve_joint
 from routenator.engine.routing.shares import (
     MarginalShares,
     TargetFault,
@@ -29,14 +25,6 @@ __all__ = ["MAX_CELLS", "FittedTable", "TargetFault", "UnsatisfiableTargets", "f
 MAX_CELLS = 200_000
 """Most cells that a joint table may have."""
 
-TOLERANCE = 1e-9
-"""Largest difference between a marginal's cell and the joint's, as a share of all rows."""
-
-_MAX_SWEEPS = 30_000
-_SETTLE_SWEEPS = 128  # by then a cell that still shrinks like 1/sweeps has no other reason
-_STALL_SWEEPS = 1_000
-_TRIM_SWEEPS = 30
-_WORK = 400_000_000  # cells times constraints times sweeps: some seconds
 _MAX_NAMED_CELLS = 8
 
 
@@ -70,35 +58,6 @@ class FittedTable:
         for cell, share in zip(self.cells, self.shares.tolist(), strict=True):
             sums[cell[at]] = sums.get(cell[at], 0.0) + share
         return sums
-
-
-@dataclass(frozen=True, slots=True)
-class _Constraint:
-    """A marginal against the joint's cells: ``members[i]`` is the marginal's cell that joint cell ``i`` adds to."""
-
-    shares: MarginalShares
-    members: NDArray[np.int64]
-
-    def wanted(self, reached: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What each of the marginal's cells should hold, given what it holds now."""
-        if not self.shares.conditional:
-            return self.shares.shares
-        return self.shares.shares * np.bincount(self.shares.groups, reached)[self.shares.groups]
-
-    def reached(self, joint: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What each of the marginal's cells holds now."""
-        return np.bincount(self.members, joint, minlength=len(self.shares.shares)).astype(np.float64, copy=False)
-
-    def scale(self, joint: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The joint nearest to ``joint`` (in relative entropy) that meets this marginal."""
-        reached = self.reached(joint)
-        ratio = np.divide(self.wanted(reached), reached, out=np.zeros_like(reached), where=reached > 0)
-        return joint * ratio[self.members]
-
-    def error(self, joint: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Wanted minus reached, for each of the marginal's cells."""
-        reached = self.reached(joint)
-        return self.wanted(reached) - reached
 
 
 def fit_targets(targets: Targets) -> tuple[FittedTable, ...]:
@@ -165,8 +124,8 @@ def _fit_table(table: Table, path: TargetPath, faults: list[TargetFault]) -> Fit
         faults.append(TargetFault(path, message, "Split it into tables over fewer axes"))
         return None
     names = [list(values[axis]) for axis in table.axes]
-    constraints = [_constrain(marginal, table.axes, cells) for marginal in marginals]
-    joint = _fit(constraints, len(cells))
+    constraints = [Constraint.over(cells, table.axes, marginal) for marginal in marginals]
+    joint = solve_joint(constraints, len(cells))
     unmet = _find_unmet(constraints, joint, names, table.axes, path)
     if unmet:
         faults.extend(unmet)
@@ -239,64 +198,6 @@ def _pack(cells: NDArray[np.int64], sizes: list[int]) -> NDArray[np.int64]:
     return packed
 
 
-def _constrain(marginal: MarginalShares, axes: tuple[str, ...], cells: NDArray[np.int64]) -> _Constraint:
-    columns = [axes.index(axis) for axis in marginal.axes]
-    rows = np.concatenate([marginal.cells, cells[:, columns]])
-    _, codes = np.unique(rows, axis=0, return_inverse=True)
-    codes = codes.reshape(-1)
-    position = np.empty(int(codes.max(initial=-1)) + 1, dtype=np.int64)
-    position[codes[: len(marginal.cells)]] = np.arange(len(marginal.cells))
-    return _Constraint(marginal, position[codes[len(marginal.cells) :]])
-
-
-def _largest_error(constraints: list[_Constraint], joint: NDArray[np.float64]) -> float:
-    return max(float(np.abs(c.error(joint)).max(initial=0.0)) for c in constraints) + abs(1.0 - float(joint.sum()))
-
-
-def _fit(constraints: list[_Constraint], cells: int) -> NDArray[np.float64]:
-    """Sweep over the constraints until all are met or it gets no better.
-
-    Looks at 1, 2, 4, 8, ... sweeps: an error that vanishes as 1/sweeps, the slowest there is, halves between two looks.
-    """
-    joint = np.full(cells, 1.0 / max(cells, 1))
-    limit = min(_MAX_SWEEPS, max(_STALL_SWEEPS, _WORK // (max(cells, 1) * len(constraints))))
-    last_joint, last_error, look = joint, np.inf, 1
-    for sweep in range(1, limit + 1):
-        for constraint in constraints:
-            joint = constraint.scale(joint)
-        if sweep < look:
-            continue
-        error = _largest_error(constraints, joint)
-        if error < TOLERANCE / 10:
-            break
-        if sweep >= _SETTLE_SWEEPS:
-            trimmed = _trim(constraints, joint, last_joint)
-            if trimmed is not None:
-                return trimmed
-        if sweep > _STALL_SWEEPS and error > 0.95 * last_error:
-            break
-        last_joint, last_error, look = joint, error, 2 * look
-    return joint
-
-
-def _trim(
-    constraints: list[_Constraint], joint: NDArray[np.float64], last_joint: NDArray[np.float64]
-) -> NDArray[np.float64] | None:
-    """Try the joint without its vanishing cells.
-
-    Where the marginals force a cell to zero, sweeps shrink it only as 1/sweeps. It is gone if all marginals are met
-    without it.
-    """
-    vanishing = (joint > 0) & (joint < 0.6 * last_joint)
-    if not vanishing.any():
-        return None
-    trimmed = np.where(vanishing, 0.0, joint)
-    for _ in range(_TRIM_SWEEPS):
-        for constraint in constraints:
-            trimmed = constraint.scale(trimmed)
-    return trimmed if _largest_error(constraints, trimmed) < TOLERANCE / 10 else None
-
-
 def _name_cell(axes: Sequence[str], cell: Sequence[str]) -> str:
     return ", ".join(f"{axis}={show(value)}" for axis, value in zip(axes, cell, strict=True))
 
@@ -307,7 +208,7 @@ def _enumerate(names: list[str]) -> str:
 
 
 def _find_unmet(
-    constraints: list[_Constraint],
+    constraints: list[Constraint],
     joint: NDArray[np.float64],
     names: list[list[str]],
     axes: tuple[str, ...],
