@@ -35,6 +35,12 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+def write(text: str) -> None:
+    """Plain text to standard output, as it is: for machines and pipes."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    sys.stdout.flush()
+
+
 def say(message: str, style: str = "") -> None:
     """One line for the person at the terminal, on standard error, with unsafe characters escaped."""
     err.print(Text(show(message), style=style))

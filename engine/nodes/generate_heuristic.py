@@ -7,7 +7,7 @@ from langgraph.runtime import Runtime
 from routenator.engine.deps import Deps
 from routenator.engine.errors import ParseError
 from routenator.engine.nodes.attempting import make_candidate, next_task, passes_rules
-from routenator.engine.prompting.grammar import Grammar
+from routenator.engine.prompting.grammar import Grammar, slot_values
 from routenator.engine.sample import Attempt
 from routenator.engine.state import SampleState, SampleUpdate
 
@@ -25,9 +25,8 @@ async def generate_heuristic(state: SampleState, runtime: Runtime[Deps]) -> Samp
     grammar = deps.prompts.prompts[task.prompt]
     assert isinstance(grammar, Grammar)
     with state["recorder"].span("generate_heuristic", {"attempt": task.number, "seed": task.seed}) as span:
-        values = {node.type: (node.label, *deps.pack.nodes_by_id[node.id].aliases) for node in task.grounding.nodes} | {
-            "keyword": (task.keyword,)
-        }
+        forms = [(node.type, (node.label, *deps.pack.nodes_by_id[node.id].aliases)) for node in task.grounding.nodes]
+        values = slot_values(forms, task.keyword)
         query, expansions = grammar.generate(values, task.seed, lambda text: passes_rules(deps, task, text))
         if query is None:
             error = f"no expansion of {grammar.name} fits the stratum"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,8 +20,8 @@ from routenator.engine.yaml_source import load_yaml, validate_yaml
 MAX_DEPTH = 12
 MAX_TRIES = 400
 _SYMBOL = re.compile(r"\{(a:)?([A-Za-z_]\w*)\}")
-SLOT_SYMBOLS = frozenset({"keyword"})
-"""Symbols that the sample provides, besides one for each node type of the pack's walk."""
+SLOT_SYMBOLS = frozenset({"keyword", "purpose", "kind", "subject", "action"})
+"""Symbols that every sample provides, besides one for each node type of its pack's walk; see `slot_values`."""
 
 
 class Weighted(Strict):
@@ -34,9 +34,10 @@ class Weighted(Strict):
 class GrammarFile(Serves):
     """A ``heuristic/*.yaml`` file: ``rules`` maps a symbol to alternatives; expansion starts at ``query``.
 
-    ``{name}`` in a text is another rule, or a value of the sample: ``{keyword}`` (a word for the category) or a node
-    type of the walk (``{SceneObject}``: its label or one of its aliases). ``{a:name}`` puts the English indefinite
-    article before it, or none before a plural or an uncountable.
+    ``{name}`` in a text is another rule, or a value of the sample: ``{keyword}`` (a word for the category), a node
+    type of the walk (``{SceneObject}``: its label or one of its aliases), or, for grammars that serve any pack, a node
+    by its place: ``{purpose}`` the first, ``{kind}`` the second, ``{subject}`` the last but one, ``{action}`` the last.
+    ``{a:name}`` puts the English indefinite article before it, or none before a plural or an uncountable.
     """
 
     modality: Literal["heuristic"] = "heuristic"
@@ -61,7 +62,8 @@ class Grammar:
 
     def expand(self, values: Mapping[str, tuple[str, ...]], rng: random.Random) -> str:
         """One random expansion of ``query``; each slot symbol keeps one value throughout."""
-        fixed = {name: rng.choice(options) for name, options in values.items() if options}
+        chosen = {options: rng.choice(options) for options in values.values() if options}
+        fixed = {name: chosen[options] for name, options in values.items() if options}
 
         def expand_symbol(name: str, depth: int) -> str:
             rule = self.rules.get(name)
@@ -91,6 +93,17 @@ class Grammar:
             if query and fits(query):
                 return query, tries
         return None, MAX_TRIES
+
+
+def slot_values(nodes: Sequence[tuple[str, tuple[str, ...]]], keyword: str) -> dict[str, tuple[str, ...]]:
+    """Values of a sample's symbols.
+
+    Args:
+        nodes: Type and surface forms of each node of the walk, in order; at least two.
+        keyword: A word for the category, or ``""``.
+    """
+    by_place = {"purpose": 0, "kind": 1, "subject": len(nodes) - 2, "action": len(nodes) - 1}
+    return dict(nodes) | {name: nodes[place][1] for name, place in by_place.items()} | {"keyword": (keyword,)}
 
 
 def _tidy(text: str) -> str:

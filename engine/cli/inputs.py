@@ -1,0 +1,189 @@
+"""Everything that a run is made from, loaded and checked before anything is spent."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from routenator.engine.config import EndpointsFile, Recipe, load_endpoints, load_recipe
+from routenator.engine.domain.loading import load_pack
+from routenator.engine.domain.pack import DomainPack
+from routenator.engine.domain.pack_paths import resolve_pack
+from routenator.engine.errors import ConfigError, Fault, PromptError, RunError
+from routenator.engine.prompting.examples import Example, ExampleBank, load_examples
+from routenator.engine.prompting.library import PromptLibrary, shipped_prompts
+from routenator.engine.prompting.template import PromptTemplate
+from routenator.engine.routing.fitting import FittedTable, fit_targets
+from routenator.engine.sample import Stratum
+from routenator.engine.validation.features import measure
+from routenator.engine.validation.lexicon import Lexicon
+
+MAY_CHANGE = (
+    "recipe.max_in_flight",
+    "recipe.max_rounds",
+    "endpoints.endpoints.*.api_key_env",
+    "endpoints.endpoints.*.base_url",
+    "endpoints.endpoints.*.max_in_flight",
+    "endpoints.endpoints.*.max_retries",
+    "endpoints.endpoints.*.timeout_s",
+)
+"""What may differ when a run is continued: where and how fast its endpoints are asked, and the budget of rounds."""
+
+_SERVED_AXES = ("route", "function", "category", "language", "phrasing", "length")
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """A recipe with all that it names. ``tables`` are the pack's targets, fitted."""
+
+    recipe: Recipe
+    endpoints: EndpointsFile
+    pack: DomainPack
+    prompts: PromptLibrary
+    examples: ExampleBank
+    lexicon: Lexicon
+    tables: tuple[FittedTable, ...]
+
+    def identity(self) -> dict[str, Any]:
+        """What makes a run this run; stored with it and compared when it is continued."""
+        return {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "endpoints": self.endpoints.model_dump(mode="json"),
+            "pack_digest": self.pack.digest,
+            "prompts_digest": _digest_folder(shipped_prompts()),
+        }
+
+
+def find_recipe(recipe: str) -> Path:
+    """Path of a recipe file, or of a shipped recipe by its name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    path = Path(recipe)
+    if path.is_file():
+        return path
+    folder = Path(str(resources.files("routenator") / "recipes"))
+    shipped = folder / f"{recipe}.yaml"
+    if recipe.isidentifier() and shipped.is_file():
+        return shipped
+    names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))) or "none"
+    raise ConfigError([Fault(recipe, "no such recipe", f"Give a recipe file, or a shipped recipe's name ({names})")])
+
+
+def load_inputs(recipe_path: Path, overrides: Mapping[str, Any]) -> RunInputs:
+    """Load a recipe and all that it names; paths in it are relative to its folder.
+
+    Args:
+        recipe_path: The recipe file.
+        overrides: Recipe fields that were given on the command line; ``None`` values are left out.
+
+    Raises:
+        InputError: With the faults of the first kind of file that has any.
+    """
+    recipe = load_recipe(recipe_path)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if "endpoints" not in given:
+        given["endpoints"] = str((recipe_path.parent / recipe.endpoints).resolve())
+    given["pack"] = str(resolve_pack(recipe.pack, recipe_path.parent).resolve())
+    recipe = Recipe.model_validate(recipe.model_dump() | given)
+    return assemble_inputs(recipe, load_endpoints(Path(recipe.endpoints)))
+
+
+def stored_inputs(meta: Mapping[str, Any]) -> RunInputs:
+    """The inputs of a run that exists, from its own ``meta``.
+
+    Raises:
+        RunError: The run does not say what it was made from, or its pack is not the same any more.
+    """
+    identity = meta.get("identity") or {}
+    if "recipe" not in identity or "endpoints" not in identity:
+        raise RunError("the run does not say its recipe", hint="Start it with `generate`")
+    endpoints = EndpointsFile.model_validate(identity["endpoints"])
+    return assemble_inputs(Recipe.model_validate(identity["recipe"]), endpoints)
+
+
+def assemble_inputs(recipe: Recipe, endpoints: EndpointsFile) -> RunInputs:
+    """Load pack, prompts and examples and check that every stratum can be served."""
+    pack = load_pack(recipe.pack)
+    folders = [shipped_prompts(), pack.root / "prompts"]
+    prompts = PromptLibrary.load(folders, pack.spec.walk)
+    lexicon = Lexicon.from_pack(pack)
+
+    def place(example: Example) -> Stratum:
+        features = measure(example.query, example.language, example.category, lexicon)
+        return Stratum(
+            "text", example.function, example.category, example.language,
+            str(features.words), features.phrasing, features.keyword_position,
+        )  # fmt: skip
+
+    examples = ExampleBank.build(_known_examples(folders, pack), place)
+    tables = fit_targets(pack.targets)
+    inputs = RunInputs(recipe, endpoints, pack, prompts, examples, lexicon, tables)
+    if faults := _find_unserved(inputs):
+        raise PromptError(faults)
+    return inputs
+
+
+def _known_examples(folders: list[Path], pack: DomainPack) -> list[Example]:
+    """The examples, each of which must speak of the pack's own functions and categories."""
+    examples = load_examples(folders)
+    faults = [
+        Fault("prompts/examples.jsonl", f"{kind} {value!r} is not the pack's", "Correct it", field=example.query)
+        for example in examples
+        for kind, value, known in (
+            ("function", example.function, pack.functions_by_name),
+            ("category", example.category, pack.spec.categories),
+        )
+        if value not in known
+    ]
+    if faults:
+        raise PromptError(faults)
+    return list(examples)
+
+
+def _strata(tables: tuple[FittedTable, ...]) -> Iterator[Stratum]:
+    """Every combination of the axes by which prompts are chosen."""
+    parts = []
+    for table in tables:
+        at = [i for i, axis in enumerate(table.axes) if axis in _SERVED_AXES]
+        parts.append(sorted({tuple((table.axes[i], cell[i]) for i in at) for cell in table.cells}))
+    for combination in itertools.product(*parts):
+        yield Stratum(**dict(itertools.chain.from_iterable(combination)))
+
+
+def _find_unserved(inputs: RunInputs) -> list[Fault]:
+    """Strata for which no prompt, or no content with an image, is there: one fault for each route and function."""
+    with_image = {(item.type, item.locale.split("-")[0]) for item in inputs.pack.content if item.image}
+    found: dict[tuple[str, str, str], Stratum] = {}
+    for stratum in _strata(inputs.tables):
+        serving = inputs.prompts.serving(stratum)
+        if not serving:
+            found.setdefault((stratum.route, stratum.function, "prompt"), stratum)
+        elif (stratum.category, stratum.language.split("-")[0]) not in with_image and any(
+            isinstance(prompt, PromptTemplate) and prompt.meta.grounding == "image" for prompt in serving
+        ):
+            found.setdefault((stratum.route, stratum.category, "image"), stratum)
+    folder = str(inputs.pack.root / "prompts")
+    return [
+        Fault(folder, f"no {route} prompt serves {stratum}", f"Add one to {route}/, or set the cell's share to 0")
+        if kind == "prompt"
+        else Fault(
+            str(inputs.pack.root / "content.jsonl"),
+            f"route {route} needs an image, and category {name} has no content item with one in {stratum.language}",
+            "Add one, or name the cell under `zero` in targets.yaml",
+        )
+        for (route, name, kind), stratum in found.items()
+    ]
+
+
+def _digest_folder(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,58 @@
+"""The command line. Commands import what they need when they run, so that ``--help`` is quick and loads no extra."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from routenator.engine.cli.check_endpoints import check_endpoints
+from routenator.engine.cli.console import friendly_errors, write
+from routenator.engine.cli.domain import domain_app
+from routenator.engine.cli.export import export
+from routenator.engine.cli.generate import finalize, generate
+from routenator.engine.cli.graph import graph
+from routenator.engine.cli.preview import preview
+from routenator.engine.cli.report import report
+from routenator.engine.cli.serve import serve
+from routenator.engine.cli.status import status
+from routenator.engine.cli.traces import traces_app
+from routenator.engine.cli.validate import validate
+
+app = typer.Typer(
+    name="routenator",
+    help="Turn a domain into training data for function-calling models.",
+    epilog="Start with: routenator generate demo --rows 50",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    generate, preview, validate, check_endpoints, status, finalize, report, export, serve, graph,
+):  # fmt: skip
+    app.command()(command)
+app.add_typer(traces_app, name="traces")
+app.add_typer(domain_app, name="domain")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        write(f"routenator {version('routenator')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the ``routenator`` command."""
+    with friendly_errors():
+        app()

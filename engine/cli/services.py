@@ -1,0 +1,239 @@
+"""Start what a run needs: embedded servers, clients, the graph database, the sentence model, the critic."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from routenator.engine.cli.inputs import RunInputs
+from routenator.engine.config import EndpointsFile, Role
+from routenator.engine.datasets.run_meta import RunMeta
+from routenator.engine.deps import Deps
+from routenator.engine.domain.pack import DomainPack
+from routenator.engine.embedding.sentences import SentenceModel
+from routenator.engine.errors import RunError
+from routenator.engine.kg.content import ContentIndex
+from routenator.engine.kg.store import build_graph, load_adjacency
+from routenator.engine.kg.walker import Walker
+from routenator.engine.llm.checking import RoleCheck, check_roles
+from routenator.engine.llm.embedded import acquire_embedded
+from routenator.engine.llm.embedded_models import cache_folder
+from routenator.engine.llm.pool import LlmPool
+from routenator.engine.prompting.library import PromptLibrary
+from routenator.engine.routing.fitting import FittedTable, without_route
+from routenator.engine.routing.plan import Plan
+from routenator.engine.runs.sampling import run_sample
+from routenator.engine.sample import Grounding, SampleKey, SampleRecord
+from routenator.engine.state import SampleState
+from routenator.engine.validation.calibration import (
+    Calibration,
+    measure_judge,
+    measure_rules,
+    measure_rules_and_consistency,
+)
+from routenator.engine.validation.consistency import ConsistencyCheck
+from routenator.engine.validation.critic import Critic
+from routenator.engine.validation.judge import Judge
+from routenator.engine.validation.lexicon import Lexicon
+from routenator.engine.validation.pairs import Pair, make_pairs
+from routenator.graphs.sample import build_graph as build_sample_graph
+
+Say = Callable[[str], None]
+
+
+@asynccontextmanager
+async def open_pool(endpoints: EndpointsFile) -> AsyncIterator[LlmPool]:
+    """Clients of every endpoint; embedded ones are started, or joined, for as long as the pool is open."""
+    with ExitStack() as leases:
+        base_urls = {}
+        for name in sorted({name for name in endpoints.roles.values() if name is not None}):
+            endpoint = endpoints.endpoints[name]
+            if endpoint.kind == "embedded":
+                lease = await asyncio.to_thread(acquire_embedded, endpoint.model, endpoint.max_in_flight)
+                base_urls[name] = (leases.enter_context(lease).base_url,)
+        pool = LlmPool(endpoints, base_urls)
+        try:
+            yield pool
+        finally:
+            await pool.aclose()
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What is read from the pack once, and never changes: the graph, the content, the sentence model."""
+
+    walker: Walker
+    content: ContentIndex
+    consistency: ConsistencyCheck | None
+
+    @classmethod
+    def load(cls, inputs: RunInputs, say: Say) -> Knowledge:
+        """Build the graph database if the cache has none for this pack, and load everything from it."""
+        adjacency = load_adjacency(build_graph(inputs.pack, cache_folder() / "graphs"))
+        return cls(
+            Walker(adjacency, inputs.pack.spec.walk),
+            ContentIndex(inputs.pack),
+            load_consistency(inputs.pack, inputs.lexicon, inputs.recipe.critique.min_consistency, say),
+        )
+
+
+def load_consistency(pack: DomainPack, lexicon: Lexicon, min_consistency: float, say: Say) -> ConsistencyCheck | None:
+    """The label-consistency check, or ``None``, said aloud, where the sentence model is not installed."""
+    try:
+        model = SentenceModel.load()
+    except RunError as exc:
+        say(f"Label consistency is not checked: {exc}")
+        return None
+    return ConsistencyCheck(pack, model, min_consistency)
+
+
+def make_judge(pool: LlmPool, pack: DomainPack, prompts: PromptLibrary) -> Judge:
+    """The judge that plays the role ``judge``."""
+    return Judge(pool, pack, prompts.template("judge/rubric"), prompts.template("judge/relabel"))
+
+
+def draw_pairs(inputs: RunInputs, walker: Walker) -> tuple[Pair, ...]:
+    """Known-good and known-bad pairs of the pack, the same for every run of it."""
+
+    def draw(function: str, category: str, seed: int) -> Grounding:
+        return Grounding(*walker.walk(function, category, seed))
+
+    return make_pairs(inputs.pack, inputs.lexicon, draw, inputs.recipe.critique.judge_pairs, seed=0)
+
+
+async def calibrate(inputs: RunInputs, knowledge: Knowledge, judge: Judge | None) -> tuple[Calibration, ...]:
+    """Measure on known pairs what the critique rests on: the rules, with consistency, and the judge."""
+    pairs = draw_pairs(inputs, knowledge.walker)
+    if not pairs:
+        return ()
+    threshold = inputs.recipe.critique.judge_threshold
+    found = [measure_rules(pairs, inputs.pack, inputs.lexicon, threshold)]
+    if knowledge.consistency is not None:
+        check = knowledge.consistency
+        found.append(
+            await asyncio.to_thread(measure_rules_and_consistency, pairs, inputs.pack, inputs.lexicon, check, threshold)
+        )
+    if judge is not None:
+        found.append(await measure_judge(judge, pairs, threshold))
+    return tuple(found)
+
+
+def judge_notice(calibration: Calibration) -> str:
+    """What is said of the judge before a run."""
+    if calibration.error is not None:
+        return f"The judge has no vote: it could not be measured ({calibration.error})."
+    figure = f"balanced accuracy {calibration.balanced_accuracy:.2f} on {calibration.n} known pairs"
+    if calibration.votes:
+        return f"The judge votes: {figure}."
+    return f"The judge has no vote: {figure} is below {calibration.threshold:.2f}; rules and consistency decide."
+
+
+async def resolve_meta(inputs: RunInputs, knowledge: Knowledge, pool: LlmPool, say: Say) -> RunMeta:
+    """Ask the endpoints what they can do, measure the judge, and settle the plan, before anything is spent.
+
+    Raises:
+        RunError: A route has no endpoint that can serve it, and the recipe does not say what to do about it.
+    """
+    checks = await check_roles(pool)
+    notices: list[str] = []
+
+    def notice(message: str) -> None:
+        notices.append(message)
+        say(message)
+
+    tables = _settle_routes(inputs, checks, notice)
+    judge = None
+    if inputs.recipe.critique.judge_pairs and checks["judge"].works:
+        judge = make_judge(pool, inputs.pack, inputs.prompts)
+    calibrations = await calibrate(inputs, knowledge, judge)
+    if calibrations and calibrations[-1].voter == "judge":
+        notice(judge_notice(calibrations[-1]))
+    else:
+        notice("No judge votes: the endpoints file names none that works; rules and consistency decide.")
+    plan = Plan(tables, inputs.recipe.rows, inputs.recipe.seed)
+    meta = RunMeta.from_pack(inputs.pack, plan, tuple(notices))
+    return RunMeta(
+        meta.pack_name,
+        meta.pack_root,
+        meta.pack_digest,
+        meta.tools,
+        plan,
+        meta.notices,
+        tuple(asdict(calibration) for calibration in calibrations),
+    )
+
+
+def _route_shares(tables: tuple[FittedTable, ...]) -> dict[str, float]:
+    return next(table.marginal("route") for table in tables if "route" in table.axes)
+
+
+def _settle_routes(inputs: RunInputs, checks: dict[Role, RoleCheck], notice: Say) -> tuple[FittedTable, ...]:
+    """The tables without the routes that cannot run, or `RunError`."""
+    tables = inputs.tables
+    shares = _route_shares(tables)
+    text, vision = checks["text"], checks["vision"]
+    if shares.get("text", 0) > 0 and not text.works:
+        raise _cannot_serve("text", text)
+    if shares.get("vision", 0) > 0 and not vision.works:
+        if inputs.recipe.on_missing_vision == "fail":
+            raise _cannot_serve("vision", vision)
+        tables = without_route(tables, "vision")
+        after = _route_shares(tables)
+        now = ", ".join(f"{route} {share:.0%}" for route, share in after.items())
+        notice(
+            f"Vision routes are unavailable ({_reason(vision)}): their share of {shares['vision']:.0%} goes to the "
+            f"other routes (now {now})."
+        )
+    return tables
+
+
+def _reason(check: RoleCheck) -> str:
+    if check.endpoint is None:
+        return "no endpoint plays the role vision" if check.role == "vision" else f"no endpoint plays {check.role}"
+    return "; ".join(problem.what for problem in check.problems)
+
+
+def _cannot_serve(role: Role, check: RoleCheck) -> RunError:
+    fixes = [problem.fix for problem in check.problems] or [f"Name an endpoint under roles: {role}"]
+    if role == "vision":
+        fixes.append("or set `on_missing_vision: redistribute` in the recipe")
+    return RunError(f"The {role} routes cannot run: {_reason(check)}.", hint="; ".join(fixes) + ".")
+
+
+@dataclass(frozen=True)
+class SampleRunner:
+    """Runs samples through the compiled graph."""
+
+    deps: Deps
+    invoke: Callable[[SampleState], Any]
+
+    async def __call__(self, key: SampleKey) -> SampleRecord:
+        """One sample, start to end."""
+        return await run_sample(key, self.invoke, self.deps.plan)
+
+
+def make_runner(inputs: RunInputs, knowledge: Knowledge, pool: LlmPool, meta: RunMeta) -> SampleRunner:
+    """Put everything together; the judge votes if the run's calibration says so."""
+    votes = any(item["voter"] == "judge" and item["votes"] for item in meta.calibrations)
+    judge = make_judge(pool, inputs.pack, inputs.prompts) if votes else None
+    deps = Deps(
+        pack=inputs.pack,
+        plan=meta.plan,
+        prompts=inputs.prompts,
+        examples=inputs.examples,
+        lexicon=inputs.lexicon,
+        walker=knowledge.walker,
+        content=knowledge.content,
+        llm=pool,
+        critic=Critic(inputs.pack, inputs.lexicon, knowledge.consistency, judge),
+        settings=inputs.recipe.critique,
+    )
+    graph = build_sample_graph()
+
+    async def invoke(state: SampleState) -> Any:
+        return await graph.ainvoke(state, context=deps)
+
+    return SampleRunner(deps, invoke)
