@@ -137,7 +137,13 @@ _FIXES = {
 def collect_faults(source: YamlSource, exc: ValidationError) -> list[Fault]:
     """Turn pydantic's errors into faults with lines."""
     faults = []
-    for item in exc.errors():
+    errors = exc.errors()
+    for item in errors:
+        depth = len(item["loc"])
+        if item["type"] == "too_short" and any(
+            len(e["loc"]) > depth and e["loc"][:depth] == item["loc"] for e in errors
+        ):
+            continue  # pydantic counts only sound items: this follows from the item's own fault
         loc = tuple(part for part in item["loc"] if not (isinstance(part, str) and part.startswith(("function-", "["))))
         if item["type"] == "extra_forbidden":
             message = "unknown key"
