@@ -133,7 +133,8 @@ class Walker:
             if not onward.any():
                 count = int(reached.sum())
                 nodes = f"the {count:,} {previous} nodes" if count > 1 else f"the only {previous} node"
-                return f"no walk serves {stratum}: from {nodes} it can reach, no edge leads to a {name} that allows it"
+                wanted = f"a node of type {name} that allows it"
+                return f"no walk serves {stratum}: from {nodes} it can reach, no edge leads to {wanted}"
             reached = onward
         return f"no walk serves {stratum}"
 

@@ -142,8 +142,8 @@ def test_a_dead_end_names_the_stratum_and_where_the_walk_ends(make_pack: Callabl
     edges = [GraphEdge("i", "d", "NEEDS", 1.0), GraphEdge("d", "a", "ASKS", 1.0)]
     message = dead_end(make_pack(nodes, edges))
     assert "function=search, category=image" in message
-    assert "from the only Design node it can reach, no edge leads to a Action that allows it" in message
-    assert "no edge leads to a Design" in dead_end(make_pack(nodes, edges[1:]))
+    assert "from the only Design node it can reach, no edge leads to a node of type Action that" in message
+    assert "no edge leads to a node of type Design" in dead_end(make_pack(nodes, edges[1:]))
     assert "no Intent node allows it" in dead_end(make_pack(nodes[1:], edges[1:]))
 
 

@@ -231,6 +231,36 @@ def test_marginals_of_any_joint_are_met(data: st.DataObject) -> None:
             assert abs(reached.get(cell, 0.0) - share) < 2e-9
 
 
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_marginals_of_a_joint_with_many_zeros_and_tiny_shares_are_never_refused(data: st.DataObject) -> None:
+    shape = data.draw(st.tuples(*[st.integers(2, 4)] * 3))
+    size = math.prod(shape)
+    weights = data.draw(st.lists(st.sampled_from([0, 0, 0, 1e-6, 1e-3, 1, 9]), min_size=size, max_size=size))
+    if not any(weights):
+        weights[0] = 1
+    joint = np.array(weights, dtype=float).reshape(shape)
+    joint /= joint.sum()
+    axes = ("route", "function", "category")
+    margins = [joint.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
+    zeros = [
+        {a: f"{a}{i}" for a, i in zip(axes, index, strict=True)} for index in zip(*np.nonzero(joint == 0), strict=True)
+    ]
+    present = [{f"{a}{i}" for i, share in enumerate(m) if share > 0} for a, m in zip(axes, margins, strict=True)]
+    targets = make_targets(
+        *(
+            over(a, {f"{a}{i}": share for i, share in enumerate(m.tolist())})
+            for a, m in zip(axes, margins, strict=True)
+        ),
+        zero=zeros,
+    )
+    (table,) = fit_targets(targets)
+    for axis, margin, values in zip(axes, margins, present, strict=True):
+        reached = table.marginal(axis)
+        assert reached.keys() == values
+        assert all(abs(reached[f"{axis}{i}"] - share) < 2e-9 for i, share in enumerate(margin) if share > 0)
+
+
 def test_a_missing_route_moves_inside_each_cell_of_the_other_axes() -> None:
     targets = make_targets(
         over("route function", {"heuristic": {"x": 3, "y": 1}, "text": {"x": 1, "y": 1}, "vision": {"x": 2, "y": 2}}),
