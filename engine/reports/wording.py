@@ -52,7 +52,8 @@ def describe_target(report: Report) -> str:
     planned = report.facts.planned
     if report.missing == 0 and not report.deficits:
         return f"All {planned:,} rows delivered; every cell of every target table is met to the row."
-    return f"{report.delivered:,} of {planned:,} rows delivered; {report.missing:,} are missing."
+    verb = "is" if report.missing == 1 else "are"
+    return f"{report.delivered:,} of {planned:,} rows delivered; {report.missing:,} {verb} missing."
 
 
 def describe_judge(calibrations: Sequence[Mapping[str, Any]]) -> str:
