@@ -189,7 +189,7 @@ class EndpointClient:
         }
         call.requests.append(entry)
         error: EndpointError | None = None
-        finished = False
+        finished = is_free = False
         try:
             async with asyncio.timeout(self.endpoint.timeout_s):
                 answer = await send_chat(replica.client, call.body, self.key)
@@ -198,31 +198,39 @@ class EndpointClient:
             error = EndpointError(f"no complete answer within {self.endpoint.timeout_s:g} s", retryable=True)
         except EndpointError as exc:
             error = exc
+            is_free = isinstance(exc, DisconnectedError) and call.free_retries > 0
         finally:
             now = loop.time()
             entry["latency_ms"] = round((now - sent_at) * 1000, 3)
             if finished:
-                replica.on_answer()
                 entry["status"] = 200
-            elif error is not None:
-                entry["status"], entry["error"] = error.status, f"{error.error_class}: {error.what}"
-                was_up = replica.trouble is None
-                replica.on_error(error, sent_at, now)
-                if was_up and replica.trouble is not None and replica.breaker.is_open:
-                    logger.warning("endpoint %s: %s paused: %s", self.name, replica.name, error.what)
-            else:
+                replica.on_answer()
+            elif error is None:
                 entry["error"] = "cancelled"
                 replica.on_abandoned(sent_at)
+            else:
+                entry["status"], entry["error"] = error.status, f"{error.error_class}: {error.what}"
+                self._report(replica, error, is_free, sent_at)
             self.balancer.wake()
         if error is None:
             return answer, entry["latency_ms"]
         call.spent_s += now - sent_at
-        if isinstance(error, DisconnectedError) and call.free_retries:
+        if is_free:
             call.free_retries -= 1
         else:
             call.attempts += 1
             call.failed_on.append(replica)
         raise error
+
+    def _report(self, replica: Replica, error: EndpointError, is_free: bool, sent_at: float) -> None:
+        """Let the replica learn from an error; say aloud when that pauses it."""
+        if is_free:
+            replica.on_abandoned(sent_at)
+            return
+        was_open = replica.breaker.is_open
+        replica.on_error(error, sent_at, asyncio.get_running_loop().time())
+        if replica.breaker.is_open and not was_open:
+            logger.warning("endpoint %s: %s paused: %s", self.name, replica.name, error.what)
 
 
 def _raise_unless_finished(answer: Answer) -> None:

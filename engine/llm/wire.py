@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import time
 from collections.abc import Awaitable
@@ -198,7 +199,9 @@ def error_of_connection(exc: APIConnectionError, key: str | None) -> EndpointErr
         cause = cause.__cause__
     said = scrub(f"{type(cause or exc).__name__}: {cause or exc}", key)
     if isinstance(cause, aiohttp.ClientConnectorError):
-        return EndpointError(f"no connection: {said}", retryable=True)
+        number = cause.errno  # asyncio hides the reason behind "Connect call failed"
+        reason = os.strerror(number) if number and number > 0 else said
+        return EndpointError(f"no connection: {reason}", retryable=True)
     if isinstance(cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
         return DisconnectedError(f"the connection was closed before an answer: {said}", retryable=True)
     return EndpointError(f"the connection broke: {said}", retryable=True)

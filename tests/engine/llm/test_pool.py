@@ -119,6 +119,13 @@ async def test_connection_closed_before_an_answer_costs_no_attempt_once(fault):
             await pool.complete("text", ask())
 
 
+async def test_server_that_closes_all_idle_connections_at_once_is_not_taken_for_dead():
+    async with FakeEndpoint(*[HANG_UP] * 10) as fake, Pool(fake.base_url, max_retries=0) as pool:
+        replies = await asyncio.gather(*(pool.complete("text", ask(str(n))) for n in range(10)))
+        assert [reply.text for reply in replies] == [str(n) for n in range(10)]
+        assert not pool.client_of("text").replicas[0].breaker.is_open
+
+
 # 4
 async def test_headers_that_never_come_are_cut_by_the_deadline():
     async with FakeEndpoint(NEVER, NEVER) as fake, Pool(fake.base_url, timeout_s=0.3, max_retries=1) as pool:
