@@ -1,7 +1,7 @@
 """Builds the `design` pack's generated files from the sources beside this script.
 
     python scripts/design_pack/build.py            # graph and content
-    python scripts/design_pack/build.py --images   # and the images (needs the `svg` extra and the fonts of fonts.py)
+    python scripts/design_pack/build.py --images   # and the images (needs the `svg` extra and the fonts of lettering.py)
 
 The same sources give the same files. `domain.yaml`, `functions.json` and `targets.yaml` are written by hand.
 """
@@ -12,7 +12,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from content import write_content
 from graph import build_graph
+from pictures import load_pictures, render_picture
 from themes import load_themes, load_verbs
 
 PACK = Path(__file__).parents[2] / "domains" / "design"
@@ -22,11 +24,19 @@ def main() -> None:
     """Write the files."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--images", action="store_true", help="draw the images too")
-    parser.parse_args()
+    options = parser.parse_args()
     themes = load_themes()
     graph = build_graph(themes, load_verbs())
     graph.write(PACK / "graph")
     sys.stdout.write(f"{len(graph.nodes)} nodes, {len(graph.edges)} edges\n")
+    pictures = load_pictures()
+    if options.images:
+        for stale in (PACK / "images").glob("*.png"):
+            stale.unlink()
+        sizes = [render_picture(picture, PACK) for picture in pictures]
+        sys.stdout.write(f"{len(sizes)} images, {sum(sizes) / 1e6:.2f} MB, the largest {max(sizes) / 1e3:.1f} KB\n")
+    count = write_content(PACK / "content.jsonl", themes, pictures)
+    sys.stdout.write(f"{count} content items\n")
 
 
 if __name__ == "__main__":
