@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +18,9 @@ from routenator.engine.validation.lexicon import Lexicon
 from routenator.engine.validation.pairs import KINDS, Pair
 from routenator.engine.validation.rules import check_rules
 
-MAX_IN_FLIGHT = 8
+MAX_IN_FLIGHT = 4
+_ONE_SIDED_95 = 1.645
+_MIN_OF_EACH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Calibration:
         sensitivity: Share of the good rows that pass.
         specificity: Share of the bad rows that do not pass.
         per_kind: Kind of pair → share that is judged rightly.
-        n: Pairs that were judged; fewer than were given where the voter could no longer reach the threshold.
+        n: Pairs that were judged; fewer than were given where it was soon clear that the voter is too weak.
         threshold: Balanced accuracy from which the vote counts.
         votes: Whether the voter earned its vote.
         tokens: Prompt and completion tokens that were spent.
@@ -56,8 +59,9 @@ async def measure_judge(
 ) -> Calibration:
     """Let the judge vote on ``pairs``, at most ``max_in_flight`` at once.
 
-    It stops as soon as the threshold is out of reach even if every further vote were right, which spares a weak judge's
-    time. An endpoint that cannot answer earns no vote; its words are in ``error``.
+    Good and bad pairs alternate, and it stops as soon as the judge is below the threshold with 95 % confidence: a weak
+    model on a CPU needs a second or more for every vote. An endpoint that cannot answer earns no vote; its words are in
+    ``error``.
     """
     started = time.monotonic()
     tokens = 0
@@ -70,16 +74,16 @@ async def measure_judge(
         return not judgement.findings, spent
 
     try:
-        for start in range(0, len(pairs), max_in_flight):
-            block = pairs[start : start + max_in_flight]
+        ordered = _alternate(pairs)
+        for start in range(0, len(ordered), max_in_flight):
+            block = ordered[start : start + max_in_flight]
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(vote(start + i, pair)) for i, pair in enumerate(block)]
             for pair, task in zip(block, tasks, strict=True):
                 passed, spent = task.result()
                 votes.append((pair, passed))
                 tokens += spent
-            hopeful = [*votes, *((pair, pair.good) for pair in pairs[len(votes) :])]
-            if _rates(hopeful)[0] < threshold:
+            if _upper_bound(votes) < threshold:
                 break
     except* SampleError as group_error:
         error = str(group_error.exceptions[0])
@@ -146,6 +150,29 @@ def _summarise(
         duration_s=duration_s,
         error=error,
     )
+
+
+def _alternate(pairs: Sequence[Pair]) -> list[Pair]:
+    """Good and bad in turn for as long as both last, then the rest."""
+    good = [pair for pair in pairs if pair.good]
+    bad = [pair for pair in pairs if not pair.good]
+    mixed = [pair for couple in zip(good, bad, strict=False) for pair in couple]
+    return [*mixed, *good[len(bad) :], *bad[len(good) :]]
+
+
+def _upper_bound(votes: Sequence[tuple[Pair, bool]]) -> float:
+    """One-sided 95 % upper bound of the balanced accuracy, with one vote of each kind added; 1 before there are enough.
+
+    Source:
+        Agresti and Coull (1998), shares of few trials; the two shares' variances add.
+    """
+    good = [passed for pair, passed in votes if pair.good]
+    bad = [not passed for pair, passed in votes if not pair.good]
+    if min(len(good), len(bad)) < _MIN_OF_EACH:
+        return 1.0
+    shares = [((sum(right) + 1) / (len(right) + 2), len(right) + 2) for right in (good, bad)]
+    variance = sum(share * (1 - share) / n for share, n in shares) / 4
+    return sum(share for share, _ in shares) / 2 + _ONE_SIDED_95 * math.sqrt(variance)
 
 
 def _rates(votes: Sequence[tuple[Pair, bool]]) -> tuple[float, float, float]:

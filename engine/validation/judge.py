@@ -1,4 +1,4 @@
-"""The LLM judge: rubric scores with reasons, and a blind re-labelling.
+"""The LLM judge: a blind re-labelling, and rubric scores with reasons.
 
 What is judged is data. It goes into the user message as JSON, and the verdict is computed here from the parsed fields
 of the schema and nothing else, so that no text of a candidate can be a verdict.
@@ -44,7 +44,7 @@ class Judgement:
     """What the judge made of one candidate.
 
     Attributes:
-        scores: Criterion → 0..1, and ``relabel``: 1 where the blind label agrees.
+        scores: ``relabel``: 1 where the blind label agrees; criterion → 0..1 where the row was scored.
         findings: Why it does not pass; none means that it passes.
         completions: The judge's chat completions, for the trace.
     """
@@ -71,17 +71,17 @@ class Judge:
     relabel_prompt: PromptTemplate
 
     async def judge(self, candidate: Candidate, stratum: Stratum, grounding: Grounding, seed: int) -> Judgement:
-        """Score the candidate, then label its query blind.
+        """Label the query blind, which is cheap; where that agrees, score the row.
 
         Raises:
             EndpointError: The endpoint could not answer.
         """
-        rubric = await self.rubric(candidate, stratum, grounding, derive_seed(seed, "rubric"))
         relabel = await self.relabel(candidate.query, stratum, derive_seed(seed, "relabel"))
+        if relabel.findings:
+            return relabel
+        rubric = await self.rubric(candidate, stratum, grounding, derive_seed(seed, "rubric"))
         return Judgement(
-            {**rubric.scores, **relabel.scores},
-            (*rubric.findings, *relabel.findings),
-            (*rubric.completions, *relabel.completions),
+            {**relabel.scores, **rubric.scores}, rubric.findings, (*relabel.completions, *rubric.completions)
         )
 
     async def rubric(self, candidate: Candidate, stratum: Stratum, grounding: Grounding, seed: int) -> Judgement:
