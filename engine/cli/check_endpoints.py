@@ -45,9 +45,9 @@ def check_endpoints(
         print_json({"ok": not broken, "roles": {role: as_record(check) for role, check in checks.items()}})
     else:
         out.print(as_table(checks))
-        for check in broken:
+        for check in checks.values():
             for problem in check.problems:
-                say(f"{check.role}: {problem.what}. {problem.fix}.", style="red")
+                say(f"{check.role}: {problem.what}. {problem.fix}.", style="red" if problem.fatal else "yellow")
     if broken:
         raise typer.Exit(EXIT_INCOMPLETE)
 
@@ -103,7 +103,15 @@ def as_table(checks: dict[Role, RoleCheck]) -> Table:
             "" if check.latency_ms is None else f"{check.latency_ms:.0f} ms",
             "" if check.tokens_per_s is None else f"{check.tokens_per_s:.0f}",
             *(str(check.extra.get(name, "")) for name in extra),
-            "ok" if check.works else ("" if check.endpoint is None else "BROKEN"),
+            _state(check),
         ]
         table.add_row(*(Text(show_line(cell)) for cell in cells))
     return table
+
+
+def _state(check: RoleCheck) -> str:
+    if check.endpoint is None:
+        return ""
+    if not check.works:
+        return "BROKEN"
+    return "impaired" if check.problems else "ok"

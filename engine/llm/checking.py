@@ -35,10 +35,15 @@ _SPEED_WORDS = "Describe a red square in one sentence."
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with an endpoint, and what to do about it."""
+    """One thing that is wrong with an endpoint, and what to do about it.
+
+    Attributes:
+        fatal: Whether the role cannot be played for it; a dead replica beside a live one is not fatal.
+    """
 
     what: str
     fix: str
+    fatal: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class RoleCheck:
     @property
     def works(self) -> bool:
         """Whether the role can be played."""
-        return self.endpoint is not None and not self.problems
+        return self.endpoint is not None and not any(problem.fatal for problem in self.problems)
 
 
 async def check_roles(pool: LlmPool) -> dict[Role, RoleCheck]:
@@ -113,10 +118,13 @@ async def _probe(pool: LlmPool, role: Role) -> RoleCheck:
     except EndpointError as exc:
         return replace(found, problems=(_problem(exc),))
     listings = await asyncio.gather(*(_list_models(client, replica) for replica in client.replicas))
-    problems = [listing for listing in listings if listing is not None]
-    count = len(client.replicas)
-    found = replace(found, reachable=(count - len(problems), count), problems=tuple(problems))
-    return found if len(problems) == count else await _probe_chat(client, found)
+    problems = tuple(listing for listing in listings if listing is not None)
+    live = [replica for replica, problem in zip(client.replicas, listings, strict=True) if problem is None]
+    found = replace(found, reachable=(len(live), len(client.replicas)), problems=problems)
+    if not live:
+        return found
+    found = replace(found, problems=tuple(replace(problem, fatal=False) for problem in problems))
+    return await _probe_chat(client, live, found)
 
 
 async def _list_models(client: EndpointClient, replica: Replica) -> Problem | None:
@@ -135,7 +143,7 @@ async def _list_models(client: EndpointClient, replica: Replica) -> Problem | No
     return None
 
 
-async def _probe_chat(client: EndpointClient, found: RoleCheck) -> RoleCheck:
+async def _probe_chat(client: EndpointClient, live: Sequence[Replica], found: RoleCheck) -> RoleCheck:
     problems = list(found.problems)
     mode: Mode | None = None
     try:
@@ -151,15 +159,14 @@ async def _probe_chat(client: EndpointClient, found: RoleCheck) -> RoleCheck:
         problems.append(
             Problem(f"asked for JSON: {exc.what}", "Try structured_output: json_object or text, or a better model")
         )
-    replicas = [replica for replica in client.replicas if replica.trouble is None] or client.replicas
     try:
-        answers = [await _timed(client, replicas[n % len(replicas)], _SPEED_WORDS) for n in range(PROBES)]
+        answers = [await _timed(client, live[n % len(live)], _SPEED_WORDS) for n in range(PROBES)]
     except EndpointError as exc:
         problems.append(_problem(exc))
         return replace(found, structured_output=mode, problems=tuple(problems))
     vision = client.endpoint.vision
     if vision is None:
-        vision = await _sees(client, replicas[0], answers[0][0].prompt_tokens)
+        vision = await _sees(client, live[0], answers[0][0].prompt_tokens)
     seconds = sum(latency_s for _, latency_s in answers)
     return replace(
         found,

@@ -103,20 +103,22 @@ async def test_silent_server_is_given_up_and_said():
     assert "no complete answer" in found.problems[0].what
 
 
-async def test_dead_replica_is_a_problem_while_the_other_is_measured():
+@pytest.mark.parametrize("live_first", [True, False])
+async def test_dead_replica_is_a_problem_but_not_fatal_while_the_other_is_measured(live_first):
     gone = FakeEndpoint()
     await gone.start()
     await gone.stop()
     async with FakeEndpoint() as fake:
+        urls = (fake.base_url, gone.base_url) if live_first else (gone.base_url, fake.base_url)
         started = time.monotonic()
-        found = (await check(gone.base_url, fake.base_url))["text"]
+        found = (await check(*urls))["text"]
         assert time.monotonic() - started < 5
-        assert found.reachable == (1, 2)
-        assert "no connection" in found.problems[0].what
-        assert found.latency_ms is not None
-        none = (await check(gone.base_url))["text"]
-    assert none.reachable == (0, 1)
-    assert none.latency_ms is None
+    assert found.reachable == (1, 2)
+    assert found.works
+    assert [problem.what for problem in found.problems] == [f"{gone.base_url}: no connection: Connection refused"]
+    assert found.latency_ms is not None
+    none = (await check(gone.base_url))["text"]
+    assert (none.reachable, none.works, none.latency_ms) == ((0, 1), False, None)
 
 
 async def test_server_without_a_list_of_models_may_work_all_the_same():
