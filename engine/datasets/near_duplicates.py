@@ -7,7 +7,7 @@ twice. What counts as the same:
 * near: Jaccard similarity of the character 4-gram sets is at least the threshold.
 
 4-grams are strict on short queries, on purpose: ``cat icon`` and ``cats icon`` share 4 of 11, so they stay two rows, as
-they are two queries that people type. At 0.9 a query needs about 130 characters before a change of one short word
+they are two queries that people type. At 0.9 a query needs about 140 characters before a change of one short word
 makes no difference; a letter changed in the middle of 80 characters does not either.
 """
 
