@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,7 +94,7 @@ def import_images_command(
             on_progress=show_progress.update,
         )
     if as_json:
-        print_json(report)
+        print_json({**asdict(report), "pack": str(report.pack)})
     else:
         _print_report(report)
     if report.interrupted:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,7 +29,7 @@ from routenator.engine.domain.source_image import (
 )
 from routenator.engine.domain.starter_pack import create_starter_pack
 from routenator.engine.domain.worker_pool import run_in_workers
-from routenator.engine.errors import DomainError, Fault
+from routenator.engine.errors import DomainError, Fault, RunError
 
 ERRORS_FILE = "import-errors.jsonl"
 FILE_TIMEOUT_S = 20.0
@@ -99,6 +101,7 @@ def import_images(
 
     Raises:
         DomainError: The folder, the pack, the category or the sidecar is at fault.
+        RunError: The pack cannot be written.
     """
     if not source.is_dir():
         raise DomainError([Fault(str(source), "no such folder", "Give a folder of images")])
@@ -115,25 +118,39 @@ def import_images(
     names = {path.relative_to(source).as_posix() for path in files}
     errors = [(name, "named in the sidecar, but there is no such file") for name in entries if name not in names]
     jobs = [job for job in (_plan(source, path, entries, pack.root, max_side) for path in files) if job.id not in known]
-    added = done = 0
+    _require_renderer(jobs)
+    added = 0
     interrupted = False
     try:
-        by_task = {job.task: job for job in jobs}
-        outcomes = run_in_workers(import_image, by_task, workers=max(1, os.cpu_count() or 1), timeout_s=FILE_TIMEOUT_S)
-        for outcome in outcomes:
+        try:
+            for progress in _run_jobs(jobs, journal, category, errors):
+                added = progress.added
+                on_progress(progress)
+        except KeyboardInterrupt:
+            interrupted = True
+        journal.merge()
+        _write_errors(pack.root, errors)
+    except OSError as exc:
+        hint = "What was done is kept: mend that, and run the same command again"
+        raise RunError(f"{pack.root}: cannot be written: {exc.strerror}", hint=hint) from None
+    return ImportReport(pack.root, len(files), added, len(files) - len(jobs), tuple(sorted(errors)), interrupted)
+
+
+def _run_jobs(
+    jobs: list[_Job], journal: ContentJournal, category: str, errors: list[tuple[str, str]]
+) -> Iterator[ImportProgress]:
+    by_task = {job.task: job for job in jobs}
+    added = 0
+    outcomes = run_in_workers(import_image, by_task, workers=os.cpu_count() or 1, timeout_s=FILE_TIMEOUT_S)
+    with closing(outcomes):
+        for done, outcome in enumerate(outcomes, start=1):
             job = by_task[outcome.task]
             if outcome.result is None:
                 errors.append((job.name, outcome.error or "unknown"))
             else:
                 journal.add(_make_item(job, outcome.result, category))
                 added += 1
-            done += 1
-            on_progress(ImportProgress(done, len(jobs), added, len(errors)))
-    except KeyboardInterrupt:
-        interrupted = True
-    journal.merge()
-    _write_errors(pack.root, errors)
-    return ImportReport(pack.root, len(files), added, len(files) - len(jobs), tuple(sorted(errors)), interrupted)
+            yield ImportProgress(done, len(jobs), added, len(errors))
 
 
 def _load_entries(source: Path, metadata: Path | None) -> dict[str, SidecarEntry]:
@@ -157,6 +174,13 @@ def _check_categories(pack: DomainPack, category: str, entries: dict[str, Sideca
             )
     if faults:
         raise DomainError(faults)
+
+
+def _require_renderer(jobs: list[_Job]) -> None:
+    svg = next((job.name for job in jobs if job.task.source.suffix.lower() == ".svg"), None)
+    if svg is not None and importlib.util.find_spec("resvg_py") is None:
+        message = "SVG files need a renderer that is not installed"
+        raise DomainError([Fault(svg, message, "Install it: pip install 'routenator[svg]'")])
 
 
 def _list_sources(source: Path) -> Iterator[Path]:

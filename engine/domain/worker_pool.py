@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
@@ -32,7 +32,7 @@ class Outcome(Generic[Task, Result]):
 
 def run_in_workers(
     work: Callable[[Task], Result], tasks: Iterable[Task], *, workers: int, timeout_s: float
-) -> Iterator[Outcome[Task, Result]]:
+) -> Generator[Outcome[Task, Result], None, None]:
     """Run ``work`` over ``tasks``; outcomes come as they are ready.
 
     Args:

@@ -10,6 +10,8 @@ from PIL import Image
 
 from routenator.engine.domain.svg import SvgError, parse_svg, render_svg
 
+pytest.importorskip("resvg_py", reason="the svg extra is not installed")
+
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="40" height="20"'
 RDF = """<metadata><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
   xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:cc="http://web.resource.org/cc/"><cc:Work>
