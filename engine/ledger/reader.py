@@ -24,7 +24,7 @@ GROUP_COLUMNS = (*STRATUM_COLUMNS, "verdict", "template", "error_class", "round"
 """Columns that samples can be grouped by."""
 
 _ROWS_A_READ = 2_000
-_STATES_A_READ = 20_000
+_SLOTS_A_READ = 10_000
 _COLUMNS = ", ".join(SAMPLE_COLUMNS)
 
 
@@ -103,17 +103,20 @@ class LedgerReader:
         return int(self._fetch("SELECT value FROM meta WHERE key = 'planned_rows'")[0]["value"])
 
     def counts(self) -> Counts:
-        """How the plan's slots stand. Reads one index, about 0.3 s for a million slots."""
-        sql = """
-            SELECT state, count(*) AS slots FROM (
-                SELECT CASE WHEN max(verdict = 'accepted') THEN 'accepted' ELSE substr(max(
-                    printf('%06d', round) || verdict), 7) END AS state
-                FROM sample WHERE slot < ? GROUP BY slot
-            ) GROUP BY state
-        """
+        """How the plan's slots stand. Reads only indexes: well under a second for a million slots."""
         planned = self.planned_rows()
-        slots = {row["state"]: row["slots"] for row in self._fetch(sql, planned)}
-        accepted, rejected, failed = (slots.get(verdict, 0) for verdict in ("accepted", "rejected", "failed"))
+        accepted = self._fetch(
+            "SELECT count(DISTINCT slot) FROM sample WHERE verdict = 'accepted' AND slot < ?", planned
+        )[0][0]
+        sql = """
+            SELECT verdict, count(*) AS slots FROM sample AS latest
+            WHERE verdict IN ('rejected', 'failed') AND slot < ? AND NOT EXISTS (
+                SELECT 1 FROM sample AS other WHERE other.slot = latest.slot
+                AND (other.round > latest.round OR other.verdict = 'accepted')
+            ) GROUP BY verdict
+        """
+        slots = {row["verdict"]: row["slots"] for row in self._fetch(sql, planned)}
+        rejected, failed = slots.get("rejected", 0), slots.get("failed", 0)
         return Counts(planned, accepted, rejected, failed, planned - accepted - rejected - failed)
 
     def open_slots(self, max_rounds: int) -> Iterator[SampleKey]:
@@ -125,24 +128,23 @@ class LedgerReader:
         Args:
             max_rounds: Refill rounds; a slot whose rounds 0..``max_rounds`` are all used up is left out.
         """
-        sql = """
+        delivered = "SELECT count(DISTINCT slot) FROM sample WHERE verdict = 'accepted' AND slot >= ? AND slot < ?"
+        states = """
             SELECT slot, max(round) AS round, max(verdict = 'accepted') AS accepted
-            FROM sample WHERE slot >= ? GROUP BY slot ORDER BY slot LIMIT ?
+            FROM sample WHERE slot >= ? AND slot < ? GROUP BY slot
         """
         planned = self.planned_rows()
-        slot = 0
-        while slot < planned:
-            states = self._fetch(sql, slot, _STATES_A_READ)
-            for state in states:
-                for never_begun in range(slot, min(state["slot"], planned)):
-                    yield SampleKey(never_begun)
-                slot = state["slot"] + 1
-                if slot <= planned and not state["accepted"] and state["round"] < max_rounds:
-                    yield SampleKey(state["slot"], state["round"] + 1)
-            if len(states) < _STATES_A_READ:
-                for never_begun in range(slot, planned):
-                    yield SampleKey(never_begun)
-                return
+        for start in range(0, planned, _SLOTS_A_READ):
+            stop = min(start + _SLOTS_A_READ, planned)
+            if self._fetch(delivered, start, stop)[0][0] == stop - start:
+                continue
+            last_round = {
+                row["slot"]: max_rounds if row["accepted"] else row["round"] for row in self._fetch(states, start, stop)
+            }
+            for slot in range(start, stop):
+                round = last_round.get(slot, -1) + 1
+                if round <= max_rounds:
+                    yield SampleKey(slot, round)
 
     def accepted_rows(self) -> Iterator[dict[str, Any]]:
         """The delivered rows in slot order, one for each accepted slot, as `samples` gives them."""
@@ -236,7 +238,7 @@ class LedgerReader:
         durations: dict[str, array[float]] = {}
         last_id = -1
         sql = "SELECT rowid AS id, node_ms FROM sample WHERE rowid > ? ORDER BY rowid LIMIT ?"
-        while rows := self._fetch(sql, last_id, _STATES_A_READ):
+        while rows := self._fetch(sql, last_id, _SLOTS_A_READ):
             for row in rows:
                 for node, ms in load_json(row["node_ms"]).items():
                     durations.setdefault(node, array("d")).append(ms)

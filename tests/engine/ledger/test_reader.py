@@ -88,6 +88,16 @@ def test_open_slots_are_those_without_an_accepted_sample(tmp_path_factory, plann
         assert counts.planned == counts.accepted + counts.rejected + counts.failed + counts.pending
 
 
+def test_open_slots_miss_none_where_two_reads_meet(tmp_path):
+    record = make_record(0, attempts=1)
+    verdicts = {9_998: "accepted", 9_999: "rejected", 10_000: "accepted", 19_999: "failed", 20_000: "rejected"}
+    samples = [replace(record, key=SampleKey(slot), verdict=verdict) for slot, verdict in verdicts.items()]
+    with fill(tmp_path, samples, 20_001) as reader:
+        expected = [SampleKey(s, int(s in verdicts)) for s in range(20_001) if verdicts.get(s) != "accepted"]
+        assert list(reader.open_slots(1)) == expected
+        assert list(reader.open_slots(0)) == [key for key in expected if key.round == 0]
+
+
 def test_a_million_slots_are_resumed_at_once_in_constant_memory(tmp_path):
     fill(tmp_path, [make_record(0)], 1_000_000).close()
     with closing(sqlite3.connect(tmp_path / "run.db")) as connection:
