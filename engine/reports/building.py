@@ -10,13 +10,22 @@ from routenator.engine.datasets.row import DatasetRow
 from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.domain.loading import load_pack
 from routenator.engine.domain.pack import DomainPack
+from routenator.engine.errors import DomainError
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.reports.distribution import PlannedTable, Values, compare
 from routenator.engine.reports.report import Comparison, Deficit, Funnel, Latency, Report, RunFacts, Tokens
-from routenator.engine.reports.tally import DiversityTally, ExampleTally, LengthBands, LengthTally, TableTally
+from routenator.engine.reports.tally import (
+    MEASURED_AXES,
+    DiversityTally,
+    ExampleTally,
+    LengthBands,
+    LengthTally,
+    TableTally,
+)
 from routenator.engine.routing.plan import Plan
 from routenator.engine.validation.features import measure
 from routenator.engine.validation.lexicon import Lexicon
+from routenator.engine.validation.words import count_words
 
 _REASONS_OF_A_DEFICIT = 3
 _DUPLICATES = ("duplicate", "near_duplicate")
@@ -27,23 +36,28 @@ def report_on(run: Path) -> tuple[Report, str | None]:
 
     Raises:
         RunError: There is no run.
-        DomainError: Its pack has been moved or broken since.
     """
     with LedgerReader(run) as reader:
         meta = RunMeta.from_meta(reader.meta())
-        pack = load_pack(Path(meta.pack_root))
-        notice = None
-        if pack.digest != meta.pack_digest:
+        pack, notice = None, None
+        try:
+            pack = load_pack(Path(meta.pack_root))
+        except DomainError as exc:
+            notice = (
+                f"{meta.pack_root} has been moved or has {len(exc.faults)} faults now: "
+                "phrasing and keyword position are not measured on the queries"
+            )
+        if pack is not None and pack.digest != meta.pack_digest:
             notice = f"{meta.pack_root} has changed since the run: its words of now measure the queries"
         return build_report(reader, pack, meta.plan, RunFacts.from_meta(run.resolve().name, meta)), notice
 
 
-def build_report(reader: LedgerReader, pack: DomainPack, plan: Plan, facts: RunFacts) -> Report:
+def build_report(reader: LedgerReader, pack: DomainPack | None, plan: Plan, facts: RunFacts) -> Report:
     """Read the run once and put it beside its plan.
 
     Args:
         reader: The run; it may still be going on.
-        pack: Its pack: keywords and verbs, by which queries are measured.
+        pack: Its pack: keywords and verbs, by which queries are measured; ``None``: only lengths are measured.
         plan: Its plan: the shares and quotas that were aimed at.
         facts: What is known of the run beside its samples.
     """
@@ -51,28 +65,28 @@ def build_report(reader: LedgerReader, pack: DomainPack, plan: Plan, facts: RunF
         PlannedTable(table.axes, table.share_by_cell, counts)
         for table, counts in zip(plan.tables, plan.counts(), strict=True)
     ]
-    axes = [TableTally(table.marginal(axis)) for table in tables for axis in table.axes]
-    joints = [TableTally(table) for table in tables if len(table.axes) > 1]
-    lexicon, bands = Lexicon.from_pack(pack), LengthBands(tables)
+    measurable = MEASURED_AXES if pack is not None else ("length",)
+    axes = [TableTally(table.marginal(axis), measurable) for table in tables for axis in table.axes]
+    joints = [TableTally(table, measurable) for table in tables if len(table.axes) > 1]
+    lexicon, bands = Lexicon.from_pack(pack) if pack is not None else None, LengthBands(tables)
     lengths, diversity, examples = LengthTally(), DiversityTally(), ExampleTally()
     phrasings: Counter[str] = Counter()
     keyword_positions: Counter[str] = Counter()
     models: Counter[str] = Counter()
     for values in reader.accepted_rows():
         row = DatasetRow.from_ledger(values)
-        features = measure(row.query, row.language, row.category, lexicon)
-        measured = {
-            "length": bands.band_of(features.words, row.length),
-            "phrasing": features.phrasing,
-            "keyword_position": features.keyword_position,
-        }
+        words = count_words(row.query)
+        measured = {"length": bands.band_of(words, row.length)}
+        if lexicon is not None:
+            features = measure(row.query, row.language, row.category, lexicon)
+            measured |= {"phrasing": features.phrasing, "keyword_position": features.keyword_position}
+            phrasings[features.phrasing] += 1
+            keyword_positions[features.keyword_position] += 1
         for tally in (*axes, *joints):
             tally.add(row, measured)
-        lengths.add(row.function, features.words)
+        lengths.add(row.function, words)
         diversity.add(row.query)
         examples.add(row)
-        phrasings[features.phrasing] += 1
-        keyword_positions[features.keyword_position] += 1
         models[row.model or "grammar, no model"] += 1
     comparisons = [_comparison(tally) for tally in axes]
     joint_comparisons = [_comparison(tally) for tally in joints]

@@ -34,15 +34,15 @@ class TableTally:
         agreeing: Rows that measure as their stratum says.
     """
 
-    def __init__(self, table: PlannedTable) -> None:
+    def __init__(self, table: PlannedTable, measurable: Sequence[str] = MEASURED_AXES) -> None:
         self.table = table
-        self.is_measured = any(axis in MEASURED_AXES for axis in table.axes)
+        self.is_measured = any(axis in measurable for axis in table.axes)
         self.delivered: Counter[Values] = Counter()
         self.measured: Counter[Values] = Counter()
         self.agreeing = 0
 
     def add(self, row: DatasetRow, measured: Mapping[str, str]) -> None:
-        """Count one row; ``measured`` holds its values on `MEASURED_AXES`."""
+        """Count one row; ``measured`` holds its values on the measurable axes."""
         cell = tuple(getattr(row, axis) for axis in self.table.axes)
         self.delivered[cell] += 1
         if self.is_measured:

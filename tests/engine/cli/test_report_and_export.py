@@ -77,6 +77,19 @@ def test_report_says_when_the_pack_has_changed_since(run, pack_folder):
     assert "has changed" not in invoke("report", run, "--summary").output
 
 
+def test_a_run_outlives_its_pack(run, pack_folder):
+    away = pack_folder.rename(pack_folder.with_name("away"))
+    try:
+        result = invoke("report", run, "--json")
+        assert invoke("export", run, "--format", "trl").exit_code == 0
+    finally:
+        away.rename(pack_folder)
+    assert "phrasing and keyword position are not measured" in " ".join(result.output.split())
+    axes = {axis["axes"][0]: axis for axis in json.loads(result.stdout.splitlines()[-1])["axes"]}
+    assert axes["length"]["measured_fit"] is not None
+    assert axes["phrasing"]["measured_fit"] is axes["keyword_position"]["measured_fit"] is None
+
+
 @pytest.mark.parametrize("name", FormatName)
 def test_export_writes_each_format_into_the_run_by_default(run, name):
     result = invoke("export", run, "--format", name, "--json")
