@@ -85,13 +85,16 @@ def as_record(check: RoleCheck) -> dict[str, Any]:
 
 def as_table(checks: dict[Role, RoleCheck]) -> Table:
     """One row a role; the columns of ``extra`` come last."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     from routenator.engine.display import show_line
 
     extra = list(dict.fromkeys(name for check in checks.values() for name in check.extra))
-    table = Table("role", "endpoint", "model", "replicas", "JSON", "vision", "latency", "tokens/s", *extra, "")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("role", "endpoint", "model", "replicas", "JSON", "vision", "latency", "tokens/s", *extra, ""):
+        table.add_column(name, overflow="fold", no_wrap=name not in ("endpoint", "model"))
     for check in checks.values():
         cells = [
             check.role,
