@@ -40,10 +40,15 @@ def next_task(state: SampleState, deps: Deps) -> Task:
     return Task(number, seed, stratum, grounding, prompt, _choose_keyword(deps, stratum, seed))
 
 
-def _choose_keyword(deps: Deps, stratum: Stratum, seed: int) -> str:
+def keywords_for(deps: Deps, stratum: Stratum) -> tuple[str, ...]:
+    """Words by which a query of ``stratum`` may name its category, the plain name first; none where it shall not."""
     if stratum.keyword_position == "absent":
-        return ""
-    keywords = deps.pack.spec.categories[stratum.category].keywords.get(stratum.language, ())
+        return ()
+    return deps.pack.spec.categories[stratum.category].keywords.get(stratum.language, ())
+
+
+def _choose_keyword(deps: Deps, stratum: Stratum, seed: int) -> str:
+    keywords = keywords_for(deps, stratum)
     if not keywords:
         return ""
     # People mostly say the plain name: it weighs as much as all its synonyms together.

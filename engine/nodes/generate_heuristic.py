@@ -5,9 +5,8 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from routenator.engine.deps import Deps
-from routenator.engine.errors import ParseError
-from routenator.engine.nodes.attempting import make_candidate, next_task, passes_rules
-from routenator.engine.prompting.grammar import Grammar, slot_values
+from routenator.engine.nodes.attempting import keywords_for, make_candidate, next_task, passes_rules
+from routenator.engine.prompting.grammar import UNFIT, Grammar, slot_values
 from routenator.engine.sample import Attempt
 from routenator.engine.state import SampleState, SampleUpdate
 
@@ -16,7 +15,7 @@ async def generate_heuristic(state: SampleState, runtime: Runtime[Deps]) -> Samp
     """Expand a grammar over the walk's words until the query passes the rules. No model is asked.
 
     Reads ``stratum``, ``grounding``, ``prompt``; writes ``attempts`` and ``tries``. When no expansion fits, the attempt
-    carries a parse error and the critique decides about another grounding.
+    is of class ``unfit`` and the critique asks for another grounding.
 
     Source:
         RouteNator (arXiv:2505.10495), the heuristic baseline, with varied keyword position and length.
@@ -26,11 +25,13 @@ async def generate_heuristic(state: SampleState, runtime: Runtime[Deps]) -> Samp
     assert isinstance(grammar, Grammar)
     with state["recorder"].span("generate_heuristic", {"attempt": task.number, "seed": task.seed}) as span:
         forms = [(node.type, (node.label, *deps.pack.nodes_by_id[node.id].aliases)) for node in task.grounding.nodes]
-        values = slot_values(forms, task.keyword)
-        query, expansions = grammar.generate(values, task.seed, lambda text: passes_rules(deps, task, text))
+        values = slot_values(forms, keywords_for(deps, task.stratum))
+        query, expansions = grammar.generate(
+            task.stratum.phrasing, values, task.seed, lambda text: passes_rules(deps, task, text)
+        )
         if query is None:
             error = f"no expansion of {grammar.name} fits the stratum"
-            attempt = Attempt(task.number, task.seed, task.prompt, error_class=ParseError.error_class, error=error)
+            attempt = Attempt(task.number, task.seed, task.prompt, error_class=UNFIT, error=error)
         else:
             candidate = make_candidate(deps, task.stratum, query)
             attempt = Attempt(task.number, task.seed, task.prompt, candidate=candidate)

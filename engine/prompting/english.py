@@ -5,13 +5,36 @@ from __future__ import annotations
 import re
 
 _UNCOUNTABLE = frozenset(
-    """art bread bunting clothing coffee confetti cotton denim food foliage fruit fur furniture glitter gold grass
-    greenery ivy jewelry lace laundry lavender lightning marble moss music paper popcorn rain sand seaweed silk smoke
-    snow sushi steam sunlight thunder traffic velvet water wheat wildlife wood wool""".split()
+    """art artwork audio bread bunting clipart clothing coffee confetti cotton cutlery denim food foliage footage fruit
+    fur furniture glitter gold grass greenery ivy jewelry lace laundry lavender lightning marble moss motion music paper
+    popcorn rain sand seaweed silk smoke snow steam sunlight sushi thunder traffic velvet water wheat wildlife wood
+    wool""".split()
 )
-_HEAD_ENDS = frozenset("and at by for from in inside of on over to under with".split())
+_IRREGULAR_PLURALS = frozenset("children feet fish geese men mice people sheep teeth women".split())
+_HEAD_ENDS = frozenset(
+    """above across against along and around at before behind below beside between by for from in inside into near of on
+    over through to under with""".split()
+)
 _AN = re.compile(r"(?!eu|one|uni|use|usu|u[rst]i)[aeiou]|hour|honest|x-ray", re.IGNORECASE)
 _DETERMINED = frozenset("a an any my our some that the this your".split())
+
+
+def is_uncountable(text: str) -> bool:
+    """Whether the head noun of ``text`` takes no indefinite article although it is no plural."""
+    return _head_noun(text) in _UNCOUNTABLE
+
+
+def is_plural(text: str) -> bool:
+    """Whether the head noun of ``text`` looks like a plural."""
+    head = _head_noun(text)
+    return head in _IRREGULAR_PLURALS or (head.endswith("s") and not head.endswith(("ss", "us", "is")))
+
+
+def _head_noun(text: str) -> str:
+    """The word before the first preposition or participle, or the last word."""
+    words = text.lower().split()
+    ends = (i for i in range(1, len(words)) if words[i] in _HEAD_ENDS or words[i].endswith("ing"))
+    return words[next(ends, len(words)) - 1] if words else ""
 
 
 def with_article(article: str | None, text: str) -> str:
@@ -19,8 +42,12 @@ def with_article(article: str | None, text: str) -> str:
     words = text.split()
     if not article or not words or words[0].lower() in _DETERMINED or words[0].isdigit():
         return text
-    head = next((words[i - 1] for i in range(1, len(words)) if words[i] in _HEAD_ENDS), words[-1]).lower()
-    is_plural = head.endswith("s") and not head.endswith(("ss", "us", "is"))
-    if is_plural or head in _UNCOUNTABLE:
+    if is_plural(text) or is_uncountable(text):
         return text
     return f"{'an' if _AN.match(text) else 'a'} {text}"
+
+
+def tidy(text: str) -> str:
+    """Collapse spaces, drop spaces before marks, and drop an article after "a new"."""
+    text = re.sub(r"\s+([,.?!])", r"\1", " ".join(text.split()))
+    return re.sub(r"\b(a new|another) an? ", r"\1 ", text)

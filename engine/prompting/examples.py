@@ -16,7 +16,11 @@ from routenator.engine.sample import Stratum
 from routenator.engine.yaml_source import read_text
 
 EXAMPLES_FILE = "examples.jsonl"
-_AXIS_WEIGHTS = {"phrasing": 3, "keyword_position": 2, "length": 2, "category": 1}
+EXAMPLE_SETS = 2
+"""Different few-shot beginnings for each kind of stratum. Few, because a server that has seen a prompt's beginning
+reuses it: on the embedded model a request with a known beginning costs a third of the CPU of one with a new one."""
+
+_AXIS_WEIGHTS = {"phrasing": 3, "length": 2}
 
 
 class Example(Strict):
@@ -72,7 +76,7 @@ class ExampleBank:
 
     measured: tuple[tuple[Example, Stratum], ...]
     queries: frozenset[str] = frozenset()
-    _ranked: dict[Stratum, tuple[list[Example], list[Example]]] = field(default_factory=dict, compare=False)
+    _sets: dict[tuple[str, ...], list[list[Example]]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def build(cls, examples: Iterable[Example], measure: Callable[[Example], Stratum]) -> ExampleBank:
@@ -81,28 +85,31 @@ class ExampleBank:
         return cls(kept, frozenset(example.query.casefold() for example, _ in kept))
 
     def choose(self, stratum: Stratum, count: int, seed: int) -> list[Example]:
-        """``count`` examples of the stratum's function and language, most alike ones preferred, in a seeded order.
+        """``count`` examples of the stratum's function and language with its phrasing and length, as far as there are.
 
-        Alike means the same phrasing, keyword position, length band and category, in this order of weight. Two thirds
-        are drawn from the most alike, the others from the next, so that two slots of one stratum see different turns.
+        They come from one of `EXAMPLE_SETS` fixed sets for this kind of stratum; ``seed`` says which.
         """
-        if stratum not in self._ranked:
-            ranked = sorted(
-                (example for example in self.measured if self._eligible(example, stratum)),
-                key=lambda example: -_likeness(example[1], stratum),
-            )
-            near, far = ranked[: 2 * count], ranked[2 * count : 4 * count]
-            self._ranked[stratum] = [example for example, _ in near], [example for example, _ in far]
-        near_examples, far_examples = self._ranked[stratum]
-        rng = random.Random(seed)
-        taken = rng.sample(near_examples, min(len(near_examples), count - count // 3))
-        taken += rng.sample(far_examples, min(len(far_examples), count - len(taken)))
-        # The last turn before the question weighs most: the most alike ones come last.
-        return taken[::-1]
+        kind = (stratum.function, stratum.language, stratum.phrasing, stratum.length, str(count))
+        if kind not in self._sets:
+            eligible = [item for item in self.measured if (item[0].function, item[0].language) == kind[:2]]
+            ranked = sorted(eligible, key=lambda item: -_likeness(item[1], stratum))
+            self._sets[kind] = [_spread(ranked, count, number) for number in range(EXAMPLE_SETS)]
+        return self._sets[kind][seed % EXAMPLE_SETS]
 
-    @staticmethod
-    def _eligible(item: tuple[Example, Stratum], stratum: Stratum) -> bool:
-        return item[0].function == stratum.function and item[0].language == stratum.language
+
+def _spread(ranked: list[tuple[Example, Stratum]], count: int, number: int) -> list[Example]:
+    """Set ``number``: alike examples of different categories and keyword positions; the most alike one comes last."""
+    pool = ranked[: EXAMPLE_SETS * count * 2]
+    random.Random(number).shuffle(pool)
+    pool.sort(key=lambda item: ranked.index(item) // (EXAMPLE_SETS * count))
+    taken: list[tuple[Example, Stratum]] = []
+    for fresh_only in (True, False):
+        for item in pool:
+            known = {(example.category, stratum.keyword_position) for example, stratum in taken}
+            is_fresh = (item[0].category, item[1].keyword_position) not in known
+            if len(taken) < count and item not in taken and (is_fresh or not fresh_only):
+                taken.append(item)
+    return [example for example, _ in reversed(taken)]
 
 
 def _likeness(example: Stratum, stratum: Stratum) -> float:

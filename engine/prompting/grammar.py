@@ -13,14 +13,17 @@ from pydantic import Field
 
 from routenator.engine.config import Strict
 from routenator.engine.errors import Fault, PromptError
-from routenator.engine.prompting.english import with_article
+from routenator.engine.prompting.english import is_plural, is_uncountable, tidy, with_article
 from routenator.engine.prompting.template import Serves
+from routenator.engine.routing.targets import PHRASINGS
 from routenator.engine.yaml_source import load_yaml, validate_yaml
 
-MAX_DEPTH = 12
-MAX_TRIES = 400
+_STUTTER = re.compile(r"\b(\w+) \1\b")
+MAX_TRIES = 200
+UNFIT = "unfit"
+"""Error class of an attempt whose walk no expansion fits into the stratum; another walk may fit."""
 _SYMBOL = re.compile(r"\{(a:)?([A-Za-z_]\w*)\}")
-SLOT_SYMBOLS = frozenset({"keyword", "purpose", "kind", "subject", "action"})
+SLOT_SYMBOLS = frozenset({"keyword", "keywords", "purpose", "kind", "subject", "action"})
 """Symbols that every sample provides, besides one for each node type of its pack's walk; see `slot_values`."""
 
 
@@ -32,12 +35,15 @@ class Weighted(Strict):
 
 
 class GrammarFile(Serves):
-    """A ``heuristic/*.yaml`` file: ``rules`` maps a symbol to alternatives; expansion starts at ``query``.
+    """A ``heuristic/*.yaml`` file: ``rules`` maps a symbol to alternatives.
 
-    ``{name}`` in a text is another rule, or a value of the sample: ``{keyword}`` (a word for the category), a node
-    type of the walk (``{SceneObject}``: its label or one of its aliases), or, for grammars that serve any pack, a node
-    by its place: ``{purpose}`` the first, ``{kind}`` the second, ``{subject}`` the last but one, ``{action}`` the last.
-    ``{a:name}`` puts the English indefinite article before it, or none before a plural or an uncountable.
+    Expansion starts at the rule that is called like the stratum's phrasing, or else at ``query``.
+
+    ``{name}`` in a text is another rule, or a value of the sample: ``{keyword}`` and ``{keywords}`` (a word for the
+    category in the singular and in the plural), a node type of the walk (``{SceneObject}``: its label or one of its
+    aliases), or, for grammars that serve any pack, a node by its place: ``{purpose}`` the first, ``{kind}`` the second,
+    ``{subject}`` the last but one, ``{action}`` the last. ``{a:name}`` puts the English indefinite article before it,
+    or none before a plural or an uncountable.
     """
 
     modality: Literal["heuristic"] = "heuristic"
@@ -60,55 +66,65 @@ class Grammar:
     meta: GrammarFile
     rules: Mapping[str, _Rule]
 
-    def expand(self, values: Mapping[str, tuple[str, ...]], rng: random.Random) -> str:
-        """One random expansion of ``query``; each slot symbol keeps one value throughout."""
+    def expand(self, start: str, values: Mapping[str, tuple[str, ...]], rng: random.Random) -> str:
+        """One random expansion of ``start``; each slot symbol keeps one value throughout. ``""``: it is of no use."""
         chosen = {options: rng.choice(options) for options in values.values() if options}
         fixed = {name: chosen[options] for name, options in values.items() if options}
+        lacks = False
 
-        def expand_symbol(name: str, depth: int) -> str:
+        def expand_symbol(name: str) -> str:
+            nonlocal lacks
             rule = self.rules.get(name)
-            if rule is None or depth > MAX_DEPTH:
+            if rule is None:
+                lacks = lacks or not fixed.get(name)
                 return fixed.get(name, "")
             text = rng.choices(rule.texts, cum_weights=rule.cumulative)[0]
-            return _SYMBOL.sub(lambda match: with_article(match[1], expand_symbol(match[2], depth + 1)), text)
+            return _SYMBOL.sub(lambda match: with_article(match[1], expand_symbol(match[2])), text)
 
-        return _tidy(expand_symbol("query", 0))
+        query = tidy(expand_symbol(start))
+        # A label may hold the category's word: "app icon" and "icon" must not meet.
+        return "" if lacks or _STUTTER.search(query) else query
 
     def generate(
-        self, values: Mapping[str, tuple[str, ...]], seed: int, fits: Callable[[str], bool]
+        self, phrasing: str, values: Mapping[str, tuple[str, ...]], seed: int, fits: Callable[[str], bool]
     ) -> tuple[str | None, int]:
         """Expand until ``fits`` agrees.
 
         Args:
+            phrasing: The stratum's phrasing, which names the rule to start from.
             values: Slot symbol → its possible surface forms.
             seed: Same seed, same query.
-            fits: Whether a query has the stratum's length, phrasing and keyword position.
+            fits: Whether a query passes.
 
         Returns:
             The query, or ``None`` after `MAX_TRIES` expansions, and the number of expansions.
         """
         rng = random.Random(seed)
+        start = phrasing if phrasing in self.rules else "query"
         for tries in range(1, MAX_TRIES + 1):
-            query = self.expand(values, rng)
+            query = self.expand(start, values, rng)
             if query and fits(query):
                 return query, tries
         return None, MAX_TRIES
 
 
-def slot_values(nodes: Sequence[tuple[str, tuple[str, ...]]], keyword: str) -> dict[str, tuple[str, ...]]:
+def slot_values(nodes: Sequence[tuple[str, tuple[str, ...]]], keywords: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Values of a sample's symbols.
 
     Args:
         nodes: Type and surface forms of each node of the walk, in order; at least two.
-        keyword: A word for the category, or ``""``.
+        keywords: Words for the category, the plain name first; none where the query shall not name it.
     """
     by_place = {"purpose": 0, "kind": 1, "subject": len(nodes) - 2, "action": len(nodes) - 1}
-    return dict(nodes) | {name: nodes[place][1] for name, place in by_place.items()} | {"keyword": (keyword,)}
+    singular = [word for word in keywords if is_uncountable(word) or not is_plural(word)]
+    plural = [word for word in keywords if is_uncountable(word) or is_plural(word)]
+    named = {"keyword": _favour_first(singular), "keywords": _favour_first(plural)}
+    return dict(nodes) | {name: nodes[place][1] for name, place in by_place.items()} | named
 
 
-def _tidy(text: str) -> str:
-    """Collapse spaces and drop spaces before marks."""
-    return re.sub(r"\s+([,.?!])", r"\1", " ".join(text.split()))
+def _favour_first(words: Sequence[str]) -> tuple[str, ...]:
+    """People mostly say the plain name: it weighs as much as all its synonyms together."""
+    return (*words, *[words[0]] * (len(words) - 2)) if words else ()
 
 
 def load_grammar(path: Path, name: str, node_types: frozenset[str]) -> Grammar:
@@ -125,8 +141,9 @@ def load_grammar(path: Path, name: str, node_types: frozenset[str]) -> Grammar:
     source = load_yaml(path, PromptError)
     meta = validate_yaml(GrammarFile, source, PromptError)
     faults: list[Fault] = []
-    if "query" not in meta.rules:
-        faults.append(source.fault(("rules",), "no rule `query`", "Add the rule that expansion starts from"))
+    if not {"query", *PHRASINGS} & set(meta.rules):
+        fix = f"Add `query`, or one for each phrasing: {', '.join(PHRASINGS)}"
+        faults.append(source.fault(("rules",), "no rule to start from", fix))
     known = set(meta.rules) | SLOT_SYMBOLS | node_types
     rules: dict[str, _Rule] = {}
     for symbol, alternatives in meta.rules.items():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from routenator.engine.config import CritiqueSettings
 from routenator.engine.sample import Decision, Finding
 
-GROUNDING_CODES = frozenset({"category_not_allowed", "function_not_allowed"})
+GROUNDING_CODES = frozenset({"category_not_allowed", "function_not_allowed", "unfit"})
 """Findings that no wording can mend: the walk itself is wrong for the stratum."""
 
 
