@@ -28,13 +28,16 @@ def extract_free_text(query: str, language: str, category: str, lexicon: Lexicon
         return ""
     tokens[-1] = tokens[-1].rstrip("?!.,;:")
     mention = lexicon.first_mention(query, language, category)
+    # Keywords are counted in words; a lone "&" or dash is a token but no word.
+    at = [index for index, token in enumerate(tokens) if any(char.isalnum() for char in token)]
     start = _opening_length(query, lexicon)
+    start = at[start] if start < len(at) else len(tokens)
     words = [" ".join(fold_words(token)) for token in tokens]
     if mention is None:
         kept = list(range(start, len(tokens)))
     else:
-        before = list(range(min(start, mention.start), mention.start))
-        after = list(range(mention.stop, len(tokens)))
+        before = list(range(min(start, at[mention.start]), at[mention.start]))
+        after = list(range(at[mention.stop - 1] + 1, len(tokens)))
         while before and words[before[0]] in _LEADING:
             before.pop(0)
         if before and words[before[-1]] in ARTICLES:
@@ -52,7 +55,7 @@ def extract_free_text(query: str, language: str, category: str, lexicon: Lexicon
             del kept[-len(courtesy) :]
     while kept and words[kept[-1]] in _LINKS | ARTICLES:
         kept.pop()
-    text = " ".join(tokens[i] for i in kept).strip(" ,;:?!.\"'")
+    text = " ".join(tokens[i] for i in kept).strip(" ,;:?!.\"'-–—&/")
     return "" if all(word in _FILLERS for word in fold_words(text)) else text
 
 
@@ -60,21 +63,23 @@ _OPENING_VERBS = word_set("have find get see be recommend suggest offer good som
 
 
 def _opening_length(query: str, lexicon: Lexicon) -> int:
-    """Number of white-space tokens that only ask: "where can i find", "please make me", "i need you to design"."""
+    """Number of words that only ask: "where can i find", "please make me", "i need you to design"."""
     parts = fold_parts(query)
     words = [part.text for part in parts]
-    at = greeted = len(words) - len(features.skip_greetings(words))
+    at = len(words) - len(features.skip_greetings(words))
     while at < len(words) and words[at] in features.WH_OPENERS:
         at += 1
-    if at < len(words) - 1 and words[at] in features.MODAL_OPENERS and words[at + 1] in features.SUBJECTS - ARTICLES:
+    asked = (
+        at < len(words) - 1 and words[at] in features.MODAL_OPENERS and words[at + 1] in features.SUBJECTS - ARTICLES
+    )
+    if asked:
         at += 2
-    for need in features.NEEDS:
-        if tuple(words[at : at + len(need)]) == need:
-            at += len(need)
-            break
-    asked = at > greeted
+    # "i need you to" begins as "i need" does.
     rest = features.skip_lead_in(words[at:])
     asked = asked or len(rest) < len(words) - at
+    if len(rest) == len(words) - at:
+        need = next((need for need in features.NEEDS if tuple(rest[: len(need)]) == need), ())
+        rest = rest[len(need) :]
     at = len(words) - len(rest)
     at += features.request_length(rest, lexicon, asked)
     while 0 < at < len(words) and words[at] in _OPENING_VERBS | _LEADING:

@@ -22,7 +22,7 @@ MAX_PHRASE_WORDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A category's keyword in a query, by positions of white-space tokens: ``start`` included, ``stop`` not."""
+    """A category's keyword in a query, by positions of `split_tokens`: ``start`` included, ``stop`` not."""
 
     category: str
     start: int
@@ -38,14 +38,12 @@ class Lexicon:
         actions: Label or alias of an action, also without "me" → functions that it may ask for.
         phrases: Function → labels and aliases of the actions that ask for it and for nothing else, in the pack's order.
         verbs: Single words among the actions, and `REQUEST_VERBS`.
-        functions: All function names.
     """
 
     keywords: Mapping[str, Mapping[Phrase, frozenset[str]]]
     actions: Mapping[Phrase, frozenset[str]]
     phrases: Mapping[str, tuple[str, ...]]
     verbs: frozenset[str]
-    functions: frozenset[str]
 
     @classmethod
     def from_pack(cls, pack: DomainPack) -> Lexicon:
@@ -79,7 +77,7 @@ class Lexicon:
             for function in functions
         }
         verbs = REQUEST_VERBS | {phrase[0] for phrase in actions if len(phrase) == 1}
-        return cls(keywords, actions, phrases_of, verbs, functions)
+        return cls(keywords, actions, phrases_of, verbs)
 
     def mentions(self, query: str, language: str) -> tuple[Mention, ...]:
         """Every keyword in ``query``, by start; one that lies inside a longer keyword is left out."""

@@ -52,7 +52,7 @@ def check_template_leakage(case: Case) -> Iterator[Finding]:
 
 def check_injection(case: Case) -> Iterator[Finding]:
     """``injection``: no text that looks like a verdict or a control token."""
-    for name, text in (*case.texts, *((key, value) for key, value in case.candidate.arguments.items())):
+    for name, text in (("query", case.query), *case.candidate.arguments.items()):
         if _INJECTION.search(text):
             message = f"The {name} holds words that are meant for the checker; write only what a user types."
             yield Finding("injection", message, "rules")

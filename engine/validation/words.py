@@ -33,7 +33,7 @@ _SIBILANTS = ("s", "x", "z", "ch", "sh", "o")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A folded word; ``position`` is the index of the white-space token that it stands in."""
+    """A folded word; ``position`` is the index of the token of `split_tokens` that it stands in."""
 
     text: str
     position: int

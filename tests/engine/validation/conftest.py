@@ -45,6 +45,8 @@ ACTIONS = [
     GraphNode("act_browse", "Action", "browse", ("download",), functions=frozenset({"search"})),
     GraphNode("act_make", "Action", "make", ("create", "put together"), functions=frozenset({"generate"})),
     GraphNode("act_draw", "Action", "draw", ("paint", "illustrate"), functions=frozenset({"generate"})),
+    GraphNode("act_record", "Action", "record", functions=frozenset({"generate"})),
+    GraphNode("act_play", "Action", "play me", ("pull up",), functions=frozenset({"search"})),
     GraphNode("act_get", "Action", "get"),
 ]
 
