@@ -1,7 +1,7 @@
 """Builds the `design` pack's generated files from the sources beside this script.
 
     python scripts/design_pack/build.py            # graph and content
-    python scripts/design_pack/build.py --images   # and the images (needs the `svg` extra and the fonts of lettering.py)
+    python scripts/design_pack/build.py --images   # and the images: needs the `svg` extra and lettering.py's fonts
 
 The same sources give the same files. `domain.yaml`, `functions.json` and `targets.yaml` are written by hand.
 """

@@ -55,7 +55,9 @@ class GraphBuilder:
         with (folder / "edges.csv").open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(["source", "target", "type", "weight"])
-            rows.writerows([source, target, kind, f"{weight:g}"] for (source, target, kind), weight in self.edges.items())
+            rows.writerows(
+                [source, target, kind, f"{weight:g}"] for (source, target, kind), weight in self.edges.items()
+            )
 
 
 KINDS = {"intent": "UserIntent", "design": "DesignType", "object": "SceneObject", "action": "Action"}
@@ -81,9 +83,7 @@ def build_graph(themes: list[Theme], verbs: list[Verb]) -> GraphBuilder:
                 if not theme.calls_for(intent, design):
                     continue
                 intent_id = graph.add_node("intent", intent)
-                graph.add_edge(
-                    intent_id, design_id, "calls_for", design.term.weight * (1.5 if position == 0 else 1.0)
-                )
+                graph.add_edge(intent_id, design_id, "calls_for", design.term.weight * (1.5 if position == 0 else 1.0))
             for kind, terms in theme.featured(design):
                 share = LIST_WEIGHTS[design.category][kind]
                 for position, term in enumerate(terms):

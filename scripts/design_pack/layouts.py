@@ -1,34 +1,18 @@
-"""Layouts: how symbols, palette and lettering become a design. Each returns (width, height, SVG fragment)."""
+"""Layouts: how symbols, palette and lettering become a design."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from brief import Brief, Drawing
 from lettering import letter
-from palettes import DARK, PALETTES, Palette
+from palettes import DARK
+from prints import draw_banner, draw_card, draw_flyer, draw_menu, draw_poster, draw_story
 from scenes import draw_scene
 from shapes import bands, circle, rect, symbol, tint
-
-Drawing = tuple[float, float, str]
-
-
-@dataclass(frozen=True)
-class Brief:
-    """What is to be drawn."""
-
-    variant: str
-    palette_name: str
-    symbols: list[str]
-    lines: list[str]
-    seed: str
-
-    @property
-    def palette(self) -> Palette:
-        """The colours."""
-        return PALETTES[self.palette_name]
+from wallpapers import draw_wallpaper
 
 
 def draw_picture(b: Brief) -> Drawing:
@@ -40,98 +24,27 @@ def draw_picture(b: Brief) -> Drawing:
 def draw_still(b: Brief) -> Drawing:
     """A scene under a player's controls."""
     w, h = 448, 252
-    play = f'<path d="M{w / 2 - 11} {h / 2 - 18}l32 18-32 18z" fill="#fff"/>'
+    # In the corner, so that it covers nothing that the title speaks of.
+    play = circle(34, 34, 22, "#000", 'opacity=".45"') + '<path d="M28 22l20 12-20 12z" fill="#fff"/>'
     bar = rect(0, h - 30, w, 30, "#000", 'opacity=".5"') + rect(44, h - 17, w - 110, 4, "#fff", 'rx="2" opacity=".6"')
-    bar += rect(44, h - 17, (w - 110) * 0.35, 4, "#ff4d4d", 'rx="2"') + circle(44 + (w - 110) * 0.35, h - 15, 6, "#ff4d4d")
-    bar += f'<path d="M16 {h - 22}v14l12-7z" fill="#fff"/>' + letter(b.lines[0], w - 12, h - 10, 14, "lato", "#fff", width=50, anchor="end")
+    bar += rect(44, h - 17, (w - 110) * 0.35, 4, "#ff4d4d", 'rx="2"') + circle(
+        44 + (w - 110) * 0.35, h - 15, 6, "#ff4d4d"
+    )
+    bar += f'<path d="M16 {h - 22}v14l12-7z" fill="#fff"/>' + letter(
+        b.lines[0], w - 12, h - 10, 14, "lato", "#fff", width=50, anchor="end"
+    )
     scene = draw_scene(b.variant, b.palette_name, b.symbols, w, h, b.seed)
-    return w, h, scene + circle(w / 2, h / 2, 36, "#000", 'opacity=".45"') + play + bar
-
-
-def draw_card(b: Brief) -> Drawing:
-    """A greeting card: double frame, symbols in the middle, script heading."""
-    w, h, p = 324, 432, b.palette
-    parts = [rect(0, 0, w, h, p.ground2), rect(16, 16, w - 32, h - 32, p.ground, f'rx="10" stroke="{p.accent}" stroke-width="2"')]
-    parts += [circle(x, y, 5, p.accent) for x in (30, w - 30) for y in (30, h - 30)]
-    spots = [(w / 2, 262, 150), (76, 214, 80), (w - 76, 214, 80)]
-    parts += [symbol(s, *spot) for spot, s in zip(spots, b.symbols, strict=False)]
-    sizes, y = (44, 34, 20), 86.0
-    fonts = ("dancing", "lobster", "lato") if len(b.lines) > 2 else ("lobster", "dancing", "lato")
-    if len(b.lines) > 2:
-        sizes = (28, 40, 18)
-    parts.append(letter(b.lines[0], w / 2, y, sizes[0], fonts[0], p.accent, width=w - 70))
-    if len(b.lines) > 1:
-        below = (136.0, sizes[1]) if len(b.lines) > 2 else (378.0, 28)
-        parts.append(letter(b.lines[1], w / 2, below[0], below[1], fonts[1], p.ink, width=w - 70))
-    if len(b.lines) > 2:
-        parts.append(letter(b.lines[2], w / 2, 384, sizes[2], fonts[2], p.ink2, width=w - 80))
-    return w, h, "".join(parts)
-
-
-def draw_flyer(b: Brief) -> Drawing:
-    """A flyer: heading on a colour band, large symbol in a disc, facts below."""
-    w, h, p = 324, 432, b.palette
-    parts = [rect(0, 0, w, h, p.ground), rect(0, 0, w, 116, p.accent), f'<path d="M0 115q81 34 162 0t162 0V90H0z" fill="{p.accent}"/>']
-    parts.append(circle(w / 2, 240, 98, p.ground2))
-    spots = [(w / 2, 240, 152), (50, 170, 58), (w - 50, 186, 58)]
-    parts += [symbol(s, *spot) for spot, s in zip(spots, b.symbols, strict=False)]
-    heading = "#1f2547" if b.palette_name in DARK else "#fff"
-    parts.append(letter(b.lines[0], w / 2, 82, 64, "bebas", heading, width=w - 40))
-    parts.append(letter(b.lines[1], w / 2, 376, 28, "slab", p.ink, width=w - 44))
-    parts.append(letter(b.lines[2], w / 2, 408, 18, "lato", p.ink2, width=w - 44))
-    return w, h, "".join(parts)
-
-
-def draw_poster(b: Brief) -> Drawing:
-    """A poster: banded colours, one huge symbol, heading above."""
-    w, h, p = 324, 432, b.palette
-    parts = [bands(w, h, p.sky), circle(w / 2, 276, 130, p.ground, 'opacity=".75"'), symbol(b.symbols[0], w / 2, 276, 220)]
-    light = b.palette_name in ("sunset", "night", "berry")
-    parts.append(letter(b.lines[0], w / 2, 84, 58, "spartan", "#fff" if light else p.ink, width=w - 44))
-    parts.append(letter(b.lines[1], w / 2, 118, 22, "lato", "#fff" if light else p.ink2, width=w - 60))
-    return w, h, "".join(parts)
-
-
-def draw_menu(b: Brief) -> Drawing:
-    """A menu: heading, symbol, dishes with dotted lines to the prices."""
-    w, h, p = 324, 432, b.palette
-    parts = [rect(0, 0, w, h, p.ground), rect(0, 0, 22, h, p.accent), rect(w - 22, 0, 22, h, p.accent)]
-    parts += [letter(b.lines[0], w / 2, 74, 44, "lobster", p.accent, width=w - 80), symbol(b.symbols[0], w / 2, 146, 104)]
-    for i, line in enumerate(b.lines[1:]):
-        dish, _, price = line.rpartition(" ")
-        y = 240 + i * 44
-        parts.append(f'<path d="M44 {y + 8}H{w - 44}" stroke="{p.ink2}" stroke-width="1.5" stroke-dasharray="2 4"/>')
-        parts.append(letter(dish, 46, y, 22, "garamond", p.ink, width=170, anchor="start"))
-        parts.append(letter(price, w - 46, y, 22, "garamond", p.ink, width=70, anchor="end"))
-    return w, h, "".join(parts)
-
-
-def draw_banner(b: Brief) -> Drawing:
-    """A wide banner: words on the left, symbols on the right."""
-    w, h, p = 448, 224, b.palette
-    parts = [rect(0, 0, w, h, p.ground), circle(w - 90, h / 2, 120, p.ground2), rect(0, 0, 12, h, p.accent)]
-    spots = [(w - 104, h / 2 + 6, 156), (w - 34, 44, 60)]
-    parts += [symbol(s, *spot) for spot, s in zip(spots, b.symbols, strict=False)]
-    parts.append(letter(b.lines[0], 34, 104, 46, "spartan", p.accent, width=226, anchor="start"))
-    parts.append(letter(b.lines[1], 34, 146, 24, "lato", p.ink, width=216, anchor="start"))
-    return w, h, "".join(parts)
-
-
-def draw_story(b: Brief) -> Drawing:
-    """A phone story: banded colours, tall lettering, symbol below."""
-    w, h, p = 252, 448, b.palette
-    parts = [bands(w, h, p.sky), rect(18, 18, w - 36, h - 36, "none", 'stroke="#fff" stroke-width="3" rx="14"')]
-    parts += [letter(t, 40, 92 + 50 * i, 46, "kaushan", p.ink if b.palette_name != "sunset" else "#fff", width=w - 80, anchor="start") for i, t in enumerate(b.lines)]
-    parts.append(symbol(b.symbols[0], w / 2, 330, 168))
-    parts += [symbol(s, w - 66, 226, 64) for s in b.symbols[1:2]]
-    return w, h, "".join(parts)
+    return w, h, scene + play + bar
 
 
 def draw_cover(b: Brief) -> Drawing:
     """Cover art: symbols over a disc, title, waveform."""
     s, p = 360, b.palette
     rng = random.Random(b.seed)
-    parts = [bands(s, s, (p.ground2, p.ground2, p.ground, p.ground)), circle(s / 2, 150, 106, p.accent, 'opacity=".28"')]
+    parts = [
+        bands(s, s, (p.ground2, p.ground2, p.ground, p.ground)),
+        circle(s / 2, 150, 106, p.accent, 'opacity=".28"'),
+    ]
     if len(b.symbols) == 1:
         parts.append(symbol(b.symbols[0], s / 2, 150, 168))
     else:
@@ -150,10 +63,14 @@ def draw_icon(b: Brief) -> Drawing:
     s, p = 256, b.palette
     name = b.symbols[0]
     if b.variant == "plate":
-        shape = rect(18, 18, s - 36, s - 36, p.ground2, 'rx="52"') + rect(18, 18, s - 36, (s - 36) / 2, p.ground, 'rx="52" opacity=".5"')
+        shape = rect(18, 18, s - 36, s - 36, p.ground2, 'rx="52"') + rect(
+            18, 18, s - 36, (s - 36) / 2, p.ground, 'rx="52" opacity=".5"'
+        )
         return s, s, rect(0, 0, s, s, "#fff") + shape + symbol(name, s / 2, s / 2, 138)
     if b.variant == "circle":
-        shape = circle(s / 2, s / 2, 112, p.ground) + circle(s / 2, s / 2, 108, "none", f'stroke="{p.accent}" stroke-width="8"')
+        shape = circle(s / 2, s / 2, 112, p.ground) + circle(
+            s / 2, s / 2, 108, "none", f'stroke="{p.accent}" stroke-width="8"'
+        )
         return s, s, rect(0, 0, s, s, "#fff") + shape + symbol(name, s / 2, s / 2, 126)
     mono = symbol(name, s / 2, s / 2, 176, extra='filter="url(#tint)"')
     return s, s, f"<defs>{tint(p.accent)}</defs>" + rect(0, 0, s, s, "#fff") + mono
@@ -176,14 +93,20 @@ def draw_vignette(b: Brief) -> Drawing:
     w, h, p = 400, 360, b.palette
     paper = "#fffaf0" if b.palette_name not in DARK else "#141a3a"
     ring = f'<clipPath id="r"><circle cx="{w / 2}" cy="{h / 2}" r="150"/></clipPath>'
-    ground = {"night": "#3b4a7a", "ocean": "#dff1fa", "autumn": "#dca658", "sunset": "#e98a5b"}.get(b.palette_name, "#9fce7e")
+    ground = {"night": "#3b4a7a", "ocean": "#dff1fa", "autumn": "#dca658", "sunset": "#e98a5b"}.get(
+        b.palette_name, "#9fce7e"
+    )
     inside = bands(w, h, p.sky) + f'<path d="M0 {h}V236q100-40 200-8t200-6V{h}z" fill="{ground}"/>'
     aloft = {"sun", "moon", "star", "cloud", "balloon", "bee", "planet", "rocket"}
     high = [s for s in b.symbols[1:] if s in aloft]
     low = [b.symbols[0], *(s for s in b.symbols[1:] if s not in aloft)]
-    spots = {1: [(200, 218, 180)], 2: [(150, 220, 164), (274, 236, 120)], 3: [(200, 214, 156), (92, 250, 104), (306, 250, 104)]}[len(low)]
+    spots = {
+        1: [(200, 218, 180)],
+        2: [(150, 220, 164), (274, 236, 120)],
+        3: [(200, 214, 156), (92, 250, 104), (306, 250, 104)],
+    }[len(low)]
     parts = [f"<defs>{ring}</defs>", rect(0, 0, w, h, paper), f'<g clip-path="url(#r)">{inside}</g>']
-    parts.append(f'<circle cx="{w / 2}" cy="{h / 2}" r="150" fill="none" stroke="{p.accent}" stroke-width="4" stroke-dasharray="10 6"/>')
+    parts.append(circle(w / 2, h / 2, 150, "none", f'stroke="{p.accent}" stroke-width="4" stroke-dasharray="10 6"'))
     parts += [symbol(s, x, y, 74, turn=8) for s, (x, y) in zip(high, [(286, 92), (110, 96)], strict=False)]
     parts += [symbol(s, *spot) for s, spot in reversed(list(zip(low, spots, strict=False)))]
     return w, h, "".join(parts)
@@ -204,12 +127,23 @@ def draw_logo(b: Brief) -> Drawing:
         return w, h, head + rect(0, 0, w, h, paper) + symbol(name, 98, 100, 124, extra=mark) + words
     s = 340
     if b.variant == "badge":
-        disc = circle(s / 2, s / 2, 152, p.accent) + circle(s / 2, s / 2, 142, "none", f'stroke="{paper}" stroke-width="3"') + circle(s / 2, s / 2, 102, paper)
-        arcs = '<defs><path id="up" d="M48 170a122 122 0 0 1 244 0"/><path id="dn" d="M36 170a134 134 0 0 0 268 0"/></defs>'
+        disc = (
+            circle(s / 2, s / 2, 152, p.accent)
+            + circle(s / 2, s / 2, 142, "none", f'stroke="{paper}" stroke-width="3"')
+            + circle(s / 2, s / 2, 104, paper)
+        )
+        over, under = (
+            '<path id="up" d="M55 170a115 115 0 0 1 230 0"/>',
+            '<path id="dn" d="M36 170a134 134 0 0 0 268 0"/>',
+        )
+        arcs = f"<defs>{over}{under}</defs>"
         ink = p.ground if not dark else "#1f2547"
-        style = f'font-family="Lato" font-weight="700" font-size="26" letter-spacing="3" fill="{ink}" text-anchor="middle"'
+        style = (
+            f'font-family="Lato" font-weight="700" font-size="24" letter-spacing="3" fill="{ink}" text-anchor="middle"'
+        )
         words = f'<text {style}><textPath href="#up" startOffset="50%">{b.lines[0].upper()}</textPath></text>'
-        words += f'<text {style.replace("26", "20")}><textPath href="#dn" startOffset="50%">{b.lines[1].upper()}</textPath></text>'
+        smaller = style.replace("24", "20")
+        words += f'<text {smaller}><textPath href="#dn" startOffset="50%">{b.lines[1].upper()}</textPath></text>'
         return s, s, head + rect(0, 0, s, s, paper) + disc + arcs + words + symbol(name, s / 2, s / 2, 132, extra=mark)
     words = letter(b.lines[0], s / 2, 256, 54, "comfortaa", color, width=s - 50)
     words += letter(b.lines[1].upper(), s / 2, 294, 18, "lato", p.ink2, width=s - 70)
@@ -220,14 +154,17 @@ def draw_sticker(b: Brief) -> Drawing:
     """A die-cut sticker: white outline, soft shadow, a word on a ribbon."""
     s, p = 320, b.palette
     outline = (
-        '<filter id="cut" x="-20%" y="-20%" width="140%" height="140%"><feMorphology in="SourceAlpha" operator="dilate" '
-        'radius="9" result="fat"/><feFlood flood-color="#fff"/><feComposite in2="fat" operator="in" result="white"/>'
+        '<filter id="cut" x="-20%" y="-20%" width="140%" height="140%"><feMorphology in="SourceAlpha" '
+        'operator="dilate" radius="9" result="fat"/><feFlood flood-color="#fff"/>'
+        '<feComposite in2="fat" operator="in" result="white"/>'
         '<feFlood flood-color="#000" flood-opacity=".25"/><feComposite in2="fat" operator="in" result="dark"/>'
         '<feOffset in="dark" dy="5" result="shade"/><feMerge><feMergeNode in="shade"/><feMergeNode in="white"/>'
         '<feMergeNode in="SourceGraphic"/></feMerge></filter>'
     )
     ribbon = rect(54, 236, s - 108, 50, p.accent, 'rx="25"')
-    word = letter(b.lines[0], s / 2, 271, 32, "lobster", "#fff" if b.palette_name not in DARK else "#1f2547", width=s - 144)
+    word = letter(
+        b.lines[0], s / 2, 271, 32, "lobster", "#fff" if b.palette_name not in DARK else "#1f2547", width=s - 144
+    )
     cut = f'<g filter="url(#cut)">{symbol(b.symbols[0], s / 2, 140, 184, turn=-6)}{ribbon}{word}</g>'
     return s, s, f"<defs>{outline}</defs>" + rect(0, 0, s, s, p.ground2) + cut
 
@@ -238,7 +175,7 @@ def draw_frames(b: Brief) -> Drawing:
     moves: dict[str, list[tuple[float, float, float, float]]] = {
         "rise": [(0, 34, 1, -4), (0, 12, 1, 4), (0, -10, 1, -4), (0, -32, 1, 4)],
         "fall": [(-24, -34, 1, 0), (10, -12, 1, 40), (-10, 12, 1, 90), (20, 34, 1, 140)],
-        "spin": [(0, 0, 1.25, 0), (0, 0, 1.25, 90), (0, 0, 1.25, 180), (0, 0, 1.25, 270)],
+        "spin": [(0, 0, 1.25, 0), (0, 0, 1.25, 25), (0, 0, 1.25, 50), (0, 0, 1.25, 75)],
         "pulse": [(0, 0, 0.8, 0), (0, 0, 1.05, 0), (0, 0, 1.3, 0), (0, 0, 1.05, 0)],
         "bounce": [(0, 30, 1, 0), (0, -14, 1, 8), (0, -30, 1, 0), (0, 8, 1, -8)],
         "drift": [(-34, 8, 1, -6), (-12, -10, 1, 4), (12, 8, 1, -4), (34, -10, 1, 6)],
@@ -259,51 +196,16 @@ def draw_frames(b: Brief) -> Drawing:
 
 def draw_tile(b: Brief) -> Drawing:
     """A repeat: symbols in half-drop rows, dots between."""
-    s, p = 360, b.palette
+    s, p = 320, b.palette
     parts = [rect(0, 0, s, s, p.ground)]
-    step = 90.0
+    step = 80.0
     for row in range(-1, 6):
         for column in range(-1, 6):
             x, y = column * step + (step / 2 if row % 2 else 0), row * step * 0.8
             name = b.symbols[(row + column) % len(b.symbols)] if len(b.symbols) > 1 else b.symbols[0]
-            parts.append(symbol(name, x, y, 54, turn=-12 if (row + column) % 2 else 12))
+            parts.append(symbol(name, x, y, 50, turn=-12 if (row + column) % 2 else 12))
             parts.append(circle(x + step / 2, y, 4, p.accent, 'opacity=".6"'))
     return s, s, "".join(parts)
-
-
-def draw_wallpaper(b: Brief) -> Drawing:
-    """A ground that leaves room: shapes at the edges, quiet in the middle."""
-    w, h, p = 448, 280, b.palette
-    rng = random.Random(b.seed)
-    parts = [bands(w, h, p.sky)]
-    tones = [p.ground, p.ground2, p.accent]
-    if b.variant == "blobs":
-        parts += [circle(x * w, y * h, r * h, tones[i % 3], 'opacity=".55"') for i, (x, y, r) in enumerate([(0.05, 0.1, 0.4), (0.95, 0.9, 0.5), (0.9, 0.05, 0.3), (0.15, 0.95, 0.35), (0.6, 0.4, 0.16)])]
-    elif b.variant == "waves":
-        parts += [f'<path d="M0 {h * y:.0f}q{w / 8:.0f}-36 {w / 4:.0f} 0t{w / 4:.0f} 0 {w / 4:.0f} 0 {w / 4:.0f} 0V{h}H0z" fill="{c}"/>' for y, c in ((0.45, "#6fb7e6"), (0.6, "#3a9bd1"), (0.74, "#2779b0"), (0.88, "#12395b"))]
-    elif b.variant == "stripes":
-        parts = [rect(0, 0, w, h, p.ground)] + [f'<path d="M{x} {h}L{x + 280} 0h44L{x + 44} {h}z" fill="{tones[i % 2 + 1]}"/>' for i, x in enumerate(range(-300, 480, 88))]
-    elif b.variant == "bokeh":
-        parts += [circle(rng.random() * w, rng.random() * h, 8 + rng.random() * 30, rng.choice(("#ffc93c", "#ffe08a", "#f4a53c")), f'opacity="{0.25 + rng.random() * 0.4:.2f}"') for _ in range(30)]
-    elif b.variant == "dots":
-        parts = [rect(0, 0, w, h, p.ground2)] + [circle(x + (20 if y % 80 else 0), y, 10, p.ground) for y in range(0, 300, 40) for x in range(0, 470, 40)]
-    elif b.variant == "triangles":
-        parts = [rect(0, 0, w, h, p.ground)]
-        shades = [p.ground, p.ground2, *p.sky, p.accent]
-        for x in range(0, 450, 56):
-            for y in range(0, 290, 56):
-                parts.append(f'<path d="M{x} {y}h56l-56 56z" fill="{rng.choice(shades)}"/><path d="M{x + 56} {y}v56h-56z" fill="{rng.choice(shades)}"/>')
-    elif b.variant == "shapes":
-        parts = [rect(0, 0, w, h, p.ground)]
-        for i in range(26):
-            x, y, c = rng.random() * w, rng.random() * h, rng.choice(("#ff6f91", "#4aa3df", "#ffc93c", "#5fc27e", "#8e5bd0"))
-            parts.append((circle(x, y, 13, c), f'<path d="M{x:.0f} {y:.0f}l12-12 12 12 12-12 12 12" stroke="{c}" stroke-width="5" fill="none"/>', f'<path d="M{x:.0f} {y:.0f}l16 28h-32z" fill="{c}"/>')[i % 3])
-    elif b.variant == "hills":
-        return w, h, draw_scene("night" if b.palette_name in DARK or "bat" in b.symbols else "hills", b.palette_name, b.symbols, w, h, b.seed)
-    else:
-        spots = [(i % 6 * 80 + 30 + rng.random() * 30, i // 6 * 72 + 30 + rng.random() * 20) for i in range(24)]
-        parts += [symbol(b.symbols[i % len(b.symbols)], x, y, 26 + rng.random() * 26, turn=rng.random() * 60 - 30, extra='opacity=".9"') for i, (x, y) in enumerate(spots)]
-    return w, h, "".join(parts)
 
 
 LAYOUTS: dict[str, Callable[[Brief], Drawing]] = {

@@ -47,7 +47,5 @@ def letter(
     """SVG text whose baseline is at ``y``, made smaller where it would be wider than ``width`` pixels."""
     size = min(size, 100 * width / max(_loaded(font).getlength(text), 1))
     family, _, weight = FONTS[font]
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-family="{family}" font-weight="{weight}" font-size="{size:.1f}" '
-        f'fill="{fill}" text-anchor="{anchor}">{escape(text)}</text>'
-    )
+    style = f"font-family:'{family}';font-weight:{weight};font-size:{size:.1f}px"
+    return f'<text x="{x:.1f}" y="{y:.1f}" style="{style}" fill="{fill}" text-anchor="{anchor}">{escape(text)}</text>'

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from layouts import LAYOUTS, Brief
+from brief import Brief
+from layouts import LAYOUTS
 from lettering import font_files
 from PIL import Image
 
-COLORS = 64
-"""Palette size of the PNGs: flat drawings keep their look and stay near 10 KB."""
+COLORS = 48
+"""Palette size of the PNGs: flat drawings keep their look and stay below 12 KB."""
+
+SPECIMEN_COLORS = 16
+"""The same for specimens: two colours and their edges."""
 
 
 @dataclass(frozen=True)
@@ -65,5 +69,6 @@ def render_picture(picture: Picture, pack: Path) -> int:
     png = resvg_py.svg_to_bytes(svg_string=compose_svg(picture), font_files=font_files(), skip_system_fonts=True)
     image = Image.open(io.BytesIO(png)).convert("RGB")
     target = pack / picture.file
-    image.quantize(COLORS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(target, optimize=True)
+    colors = SPECIMEN_COLORS if picture.layout == "specimen" else COLORS
+    image.quantize(colors, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(target, optimize=True)
     return target.stat().st_size

@@ -45,8 +45,8 @@ def tint(color: str, identity: str = "tint") -> str:
     r, g, b = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
     rows = []
     for channel in (r, g, b):
-        # Luminance 0 gives the colour itself, luminance 1 a tone three quarters of the way to white.
-        lift = 0.75 * (1 - channel)
+        # Luminance 0 gives the colour itself, luminance 1 a tone half of the way to white.
+        lift = 0.5 * (1 - channel)
         rows.append(f"{0.21 * lift:.3f} {0.72 * lift:.3f} {0.07 * lift:.3f} 0 {channel:.3f}")
     values = " ".join([*rows, "0 0 0 1 0"])
     return (

@@ -1,8 +1,8 @@
 """Reads the curated sources: `themes/*.yaml`, `actions.yaml`.
 
 A theme is a set of intents, design types, objects and titles that belong together. Every intent of a theme may lead to
-every design type of the theme, and every design type to the theme's objects: a walk forgets its intent after one hop, so
-themes are kept narrow ("halloween", not "holidays"). Entries are written ``label | alias | alias *weight``.
+every design type of the theme, and every design type to the theme's objects: a walk forgets its intent after one hop,
+so themes are kept narrow ("halloween", not "holidays"). Entries are written ``label | alias | alias *weight``.
 
 Lists of objects, and the categories that they serve:
 
@@ -22,7 +22,9 @@ from typing import Any
 import yaml
 
 HERE = Path(__file__).parent
-CATEGORIES = tuple("image template video audio icon background font illustration logo sticker animation pattern".split())
+CATEGORIES = tuple(
+    "image template video audio icon background font illustration logo sticker animation pattern".split()
+)
 
 OBJECT_CATEGORIES: dict[str, tuple[str, ...]] = {
     "objects": tuple(c for c in CATEGORIES if c not in ("audio", "font")),
@@ -141,15 +143,33 @@ def _parse_theme(raw: dict[str, Any]) -> Theme:
 
 def load_themes() -> list[Theme]:
     """Every theme, in file order."""
-    themes = []
+    themes: list[Theme] = []
     for path in sorted((HERE / "themes").glob("*.yaml")):
         themes.extend(_parse_theme(raw) for raw in yaml.safe_load(path.read_text("utf-8")))
+    _check_refinements(themes)
     return themes
+
+
+def _check_refinements(themes: list[Theme]) -> None:
+    """Refuse a refinement that names what no theme has, and a design type that shows nothing."""
+    shown = {
+        d.term.label: {t.label for ts in theme.objects.values() for t in ts} for theme in themes for d in theme.designs
+    }
+    intents = {intent.label for theme in themes for intent in theme.intents}
+    faults = [f"only: no design type {label!r}" for label in REFINEMENTS["only"] if label not in shown]
+    for label, names in REFINEMENTS["only"].items():
+        faults += [f"only, {label}: no object {name!r}" for name in names if name not in shown.get(label, ())]
+    for intent, labels in REFINEMENTS["skip"].items():
+        faults += [f"skip: no intent {intent!r}"] if intent not in intents else []
+        faults += [f"skip, {intent}: no design type {label!r}" for label in labels if label not in shown]
+    faults += [f"{d.term.label}: shows nothing" for theme in themes for d in theme.designs if not theme.featured(d)]
+    if faults:
+        raise ValueError("\n".join(faults))
 
 
 def load_verbs() -> list[Verb]:
     """Every action."""
-    verbs = []
+    verbs: list[Verb] = []
     for function, groups in yaml.safe_load((HERE / "actions.yaml").read_text("utf-8")).items():
         verbs.extend(Verb(parse_term(entry), function, ()) for entry in groups["any"])
         for group in groups["only"]:
