@@ -24,18 +24,22 @@ def main() -> None:
     """Write the files."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--images", action="store_true", help="draw the images too")
+    parser.add_argument("--pack", type=Path, default=PACK, help="folder that is written (default: the shipped pack)")
     options = parser.parse_args()
+    pack: Path = options.pack
+    (pack / "graph").mkdir(parents=True, exist_ok=True)
     themes = load_themes()
     graph = build_graph(themes, load_verbs())
-    graph.write(PACK / "graph")
+    graph.write(pack / "graph")
     sys.stdout.write(f"{len(graph.nodes)} nodes, {len(graph.edges)} edges\n")
     pictures = load_pictures()
     if options.images:
-        for stale in (PACK / "images").glob("*.png"):
+        (pack / "images").mkdir(exist_ok=True)
+        for stale in (pack / "images").glob("*.png"):
             stale.unlink()
-        sizes = [render_picture(picture, PACK) for picture in pictures]
+        sizes = [render_picture(picture, pack) for picture in pictures]
         sys.stdout.write(f"{len(sizes)} images, {sum(sizes) / 1e6:.2f} MB, the largest {max(sizes) / 1e3:.1f} KB\n")
-    count = write_content(PACK / "content.jsonl", themes, pictures)
+    count = write_content(pack / "content.jsonl", themes, pictures)
     sys.stdout.write(f"{count} content items\n")
 
 

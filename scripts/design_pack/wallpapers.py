@@ -68,7 +68,8 @@ def draw_wallpaper(b: Brief) -> Drawing:
             parts.append(
                 (
                     circle(left, top, 13, c),
-                    f'<path d="M{left:.0f} {top:.0f}l12-12 12 12 12-12 12 12" stroke="{c}" stroke-width="5" fill="none"/>',
+                    f'<path d="M{left:.0f} {top:.0f}l12-12 12 12 12-12 12 12" fill="none" '
+                    f'stroke="{c}" stroke-width="5"/>',
                     f'<path d="M{left:.0f} {top:.0f}l16 28h-32z" fill="{c}"/>',
                 )[i % 3]
             )
