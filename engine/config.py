@@ -113,7 +113,7 @@ class CritiqueSettings(Strict):
     """Balanced accuracy on known pairs below which the judge's vote is left out."""
     judge_pairs: Annotated[int, Field(ge=0, le=500)] = 10
     """Known-good pairs and, of each kind of fault, known-bad pairs that the judge is measured on. 0: no judge."""
-    min_consistency: Annotated[float, Field(ge=-1, le=1)] = 0.2
+    min_consistency: Annotated[float, Field(ge=-1, le=1)] = 0.3
     """Least cosine similarity between the query and its grounding's words, by the sentence model."""
 
 
