@@ -67,8 +67,8 @@ def import_image(task: ImageTask) -> ImageFacts:
 
 
 def clean_title(title: str) -> str:
-    """One line without control characters, cut at a length that a list can show."""
-    return _clean(title)[:_MAX_TITLE_CHARS].strip()
+    """One line without control characters, underscores as spaces, cut at a length that a list can show."""
+    return _clean(title.replace("_", " "))[:_MAX_TITLE_CHARS].strip()
 
 
 def clean_keywords(keywords: Iterable[str]) -> tuple[str, ...]:
