@@ -15,7 +15,7 @@ from pathlib import Path
 from content import write_content
 from graph import build_graph
 from pictures import load_pictures, render_picture
-from themes import load_themes, load_verbs
+from themes import CATEGORIES, load_themes, load_verbs
 
 PACK = Path(__file__).parents[2] / "domains" / "design"
 
@@ -29,10 +29,13 @@ def main() -> None:
     pack: Path = options.pack
     (pack / "graph").mkdir(parents=True, exist_ok=True)
     themes = load_themes()
-    graph = build_graph(themes, load_verbs())
+    pictures = load_pictures()
+    drawn: dict[str, set[str]] = {category: set() for category in CATEGORIES}
+    for picture in pictures:
+        drawn[picture.category].update(picture.keywords)
+    graph = build_graph(themes, load_verbs(), drawn)
     graph.write(pack / "graph")
     sys.stdout.write(f"{len(graph.nodes)} nodes, {len(graph.edges)} edges\n")
-    pictures = load_pictures()
     if options.images:
         (pack / "images").mkdir(exist_ok=True)
         for stale in (pack / "images").glob("*.png"):

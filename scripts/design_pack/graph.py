@@ -12,6 +12,14 @@ VERBS_IN_TURN = 3
 """Beside the most usual verb, an object is tied to this many general and this many special verbs of each function."""
 
 
+LEVEL = 100.0
+"""Sum of the weights of a design type's objects."""
+
+
+DRAWN_WEIGHT = 3.0
+"""People ask for what the library is known for, and a walk to a drawn object can be grounded in its image."""
+
+
 class GraphBuilder:
     """Collects nodes and edges; a label that several themes name is one node."""
 
@@ -45,6 +53,20 @@ class GraphBuilder:
         key = (source, target, kind)
         self.edges[key] = self.edges.get(key, 0.0) + weight
 
+    def level(self, kind: str) -> None:
+        """Make the weights that leave a node by edges of this kind sum to `LEVEL`.
+
+        The engine weighs an edge by all ways that lead on from its target, so a design type with many objects would
+        drown one with few.
+        """
+        sums: dict[str, float] = {}
+        for (source, _, edge_kind), weight in self.edges.items():
+            if edge_kind == kind:
+                sums[source] = sums.get(source, 0.0) + weight
+        for key, weight in self.edges.items():
+            if key[2] == kind:
+                self.edges[key] = LEVEL * weight / sums[key[0]]
+
     def write(self, folder: Path) -> None:
         """Write both files, in the order of the sources."""
         columns = ["id", "type", "label", "aliases", "categories", "functions"]
@@ -56,7 +78,7 @@ class GraphBuilder:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(["source", "target", "type", "weight"])
             rows.writerows(
-                [source, target, kind, f"{weight:g}"] for (source, target, kind), weight in self.edges.items()
+                [source, target, kind, f"{weight:.4g}"] for (source, target, kind), weight in self.edges.items()
             )
 
 
@@ -72,8 +94,14 @@ def _take_turns(verbs: list[Verb], turn: int) -> list[Verb]:
     return [verbs[(turn + step) % len(verbs)] for step in range(min(VERBS_IN_TURN, len(verbs)))]
 
 
-def build_graph(themes: list[Theme], verbs: list[Verb]) -> GraphBuilder:
-    """Nodes and weighted edges of all themes."""
+def build_graph(themes: list[Theme], verbs: list[Verb], drawn: dict[str, set[str]]) -> GraphBuilder:
+    """Nodes and weighted edges of all themes.
+
+    Args:
+        themes: In file order.
+        verbs: The actions.
+        drawn: Category → labels that a drawn item of the category carries.
+    """
     graph = GraphBuilder()
     objects: dict[str, set[str]] = {}
     for theme in themes:
@@ -89,7 +117,10 @@ def build_graph(themes: list[Theme], verbs: list[Verb]) -> GraphBuilder:
                 for position, term in enumerate(terms):
                     object_id = graph.add_node("object", term, OBJECT_CATEGORIES[kind])
                     objects.setdefault(object_id, set()).update(OBJECT_CATEGORIES[kind])
-                    graph.add_edge(design_id, object_id, "features", share * _popularity(position, len(terms)))
+                    weight = share * _popularity(position, len(terms))
+                    if term.label in drawn[design.category]:
+                        weight *= DRAWN_WEIGHT
+                    graph.add_edge(design_id, object_id, "features", weight)
     action_ids = {verb: graph.add_node("action", verb.term, verb.categories, verb.function) for verb in verbs}
     for turn, (object_id, categories) in enumerate(objects.items()):
         for function in ("search", "generate"):
@@ -98,4 +129,5 @@ def build_graph(themes: list[Theme], verbs: list[Verb]) -> GraphBuilder:
             special = [v for v in usable if categories & set(v.categories)]
             for verb in (usual, *_take_turns(general, turn), *_take_turns(special, turn)):
                 graph.add_edge(object_id, action_ids[verb], "requested_by", verb.term.weight)
+    graph.level("features")
     return graph

@@ -20,6 +20,9 @@ SPECIMEN_COLORS = 16
 """The same for specimens: two colours and their edges."""
 
 
+SYMBOL_LABELS: dict[str, str | None] = yaml.safe_load((Path(__file__).parent / "symbol_labels.yaml").read_text("utf-8"))
+
+
 @dataclass(frozen=True)
 class Picture:
     """One drawn item."""
@@ -40,6 +43,10 @@ def _split(text: str, separator: str) -> list[str]:
     return [part.strip() for part in text.split(separator) if part.strip()]
 
 
+def _labels(symbols: list[str]) -> list[str]:
+    return [label for name in symbols if (label := SYMBOL_LABELS[name])]
+
+
 def load_pictures() -> list[Picture]:
     """Every drawn item, in file order."""
     pictures = []
@@ -49,7 +56,9 @@ def load_pictures() -> list[Picture]:
             title, layout, palette, symbols, lines, keywords = (part.strip() for part in entry.split(";"))
             kind, _, variant = layout.partition(" ")
             brief = Brief(variant, palette, _split(symbols, ","), _split(lines, "/"), title)
-            pictures.append(Picture(title, category, kind, brief, tuple(_split(keywords, ","))))
+            labels = [] if category in ("font", "audio") else _labels(brief.symbols)
+            named = tuple(dict.fromkeys((*_split(keywords, ","), *labels)))
+            pictures.append(Picture(title, category, kind, brief, named))
     return pictures
 
 

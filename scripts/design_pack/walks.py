@@ -1,69 +1,47 @@
-"""Prints random walks of the built pack, for reading: `python scripts/design_pack/walks.py search template 50`.
+"""Prints random walks of the built pack as the engine draws them, for reading.
 
-A walk is drawn as the engine draws it: only nodes from which the stratum can still be reached, by edge weight.
+python scripts/design_pack/walks.py search template 50           # walks
+python scripts/design_pack/walks.py search template 50 --images  # and the drawn item that each would show
 """
 
 from __future__ import annotations
 
-import csv
-import random
 import sys
-from collections import defaultdict
 
-from build import PACK
+import numpy as np
 
-LAYERS = ("UserIntent", "DesignType", "SceneObject", "Action")
+from routenator.engine.domain.loading import load_pack
+from routenator.engine.domain.pack import DomainPack
+from routenator.engine.kg.adjacency import Adjacency
+from routenator.engine.kg.content import ContentIndex
+from routenator.engine.kg.walker import Walker
+from routenator.engine.sample import NodeRef
 
 
-class Walker:
-    """The pack's graph, conditioned on demand."""
-
-    def __init__(self) -> None:
-        with (PACK / "graph" / "nodes.csv").open(encoding="utf-8", newline="") as file:
-            self.nodes = {row["id"]: row for row in csv.DictReader(file)}
-        self.edges: dict[str, list[tuple[str, float]]] = defaultdict(list)
-        with (PACK / "graph" / "edges.csv").open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                self.edges[row["source"]].append((row["target"], float(row["weight"])))
-
-    def condition(self, function: str, category: str) -> dict[str, list[tuple[str, float]]]:
-        """Edges that still lead to an action which is valid for the stratum."""
-
-        def allowed(node: dict[str, str]) -> bool:
-            return (not node["categories"] or category in node["categories"].split("|")) and (
-                not node["functions"] or function in node["functions"].split("|")
-            )
-
-        alive = {i for i, node in self.nodes.items() if node["type"] == LAYERS[-1] and allowed(node)}
-        kept: dict[str, list[tuple[str, float]]] = {}
-        for layer in reversed(LAYERS[:-1]):
-            for node_id, node in self.nodes.items():
-                if node["type"] == layer and allowed(node):
-                    steps = [(target, weight) for target, weight in self.edges[node_id] if target in alive]
-                    if steps:
-                        kept[node_id] = steps
-            alive |= kept.keys()
-        return kept
-
-    def draw(self, kept: dict[str, list[tuple[str, float]]], rng: random.Random) -> list[str]:
-        """Labels of one walk."""
-        node_id = rng.choice([i for i in kept if self.nodes[i]["type"] == LAYERS[0]])
-        labels = [self.nodes[node_id]["label"]]
-        while node_id in kept:
-            targets, weights = zip(*kept[node_id], strict=True)
-            node_id = rng.choices(targets, weights)[0]
-            labels.append(self.nodes[node_id]["label"])
-        return labels
+def adjacency_of(pack: DomainPack) -> Adjacency:
+    """The pack's graph in arrays, without the database between."""
+    position = {node.id: i for i, node in enumerate(pack.nodes)}
+    return Adjacency(
+        tuple(NodeRef(node.id, node.type, node.label) for node in pack.nodes),
+        tuple(node.categories for node in pack.nodes),
+        tuple(node.functions for node in pack.nodes),
+        np.array([position[edge.source] for edge in pack.edges]),
+        np.array([position[edge.target] for edge in pack.edges]),
+        np.array([edge.weight for edge in pack.edges]),
+        tuple(edge.type for edge in pack.edges),
+    )
 
 
 def main() -> None:
     """Print walks of one stratum."""
     function, category, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    walker = Walker()
-    kept = walker.condition(function, category)
-    rng = random.Random(7)
-    for _ in range(count):
-        sys.stdout.write(" → ".join(walker.draw(kept, rng)) + "\n")
+    pack = load_pack("design")
+    walker, content = Walker(adjacency_of(pack), pack.spec.walk), ContentIndex(pack)
+    for seed in range(count):
+        nodes, _ = walker.walk(function, category, seed)
+        line = " → ".join(node.label for node in nodes)
+        item = content.pick(nodes, category, "en", seed, "--images" in sys.argv)
+        sys.stdout.write(f"{line}   [{item.title if item else 'nothing'}]\n")
 
 
 if __name__ == "__main__":
