@@ -141,6 +141,7 @@ class Completion:
         messages: The rendered chat messages; an image part is replaced by ``{"type": "image", "path", "sha256"}``.
         text: The raw reply, as it came.
         requests: Every HTTP request that it took, as ``{"replica", "status", "error", "latency_ms", "wait_s"}``.
+        min_logprob: Log probability (natural) of the reply's least likely token; ``None`` if the server did not say.
     """
 
     messages: tuple[dict[str, Any], ...]
@@ -152,6 +153,7 @@ class Completion:
     completion_tokens: int
     latency_ms: float
     requests: tuple[dict[str, Any], ...] = ()
+    min_logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class ChatRequest:
         max_tokens: Room for the answer, in tokens.
         seed: Sampling seed; ``None`` leaves it to the server.
         stop: Strings at which the answer ends.
+        logprobs: Ask for the tokens' log probabilities, of which the least comes back in `ChatReply.min_logprob`.
     """
 
     messages: tuple[dict[str, Any], ...]
@@ -27,6 +28,7 @@ class ChatRequest:
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class ChatReply:
         latency_ms: From the request that succeeded being sent to its last byte.
         requests: Every HTTP request of the call in order, as ``{"replica", "status", "error", "latency_ms", "wait_s",
             "mode"}``; ``wait_s`` is the time spent queueing or backing off before it was sent.
+        min_logprob: Log probability (natural) of the answer's least likely token under the model itself, before
+            temperature and grammar; ``None`` if it was not asked for or the server does not say.
     """
 
     text: str
@@ -50,3 +54,4 @@ class ChatReply:
     completion_tokens: int
     latency_ms: float
     requests: tuple[dict[str, Any], ...] = ()
+    min_logprob: float | None = None

@@ -108,6 +108,7 @@ class EndpointClient:
             completion_tokens=answer.completion_tokens,
             latency_ms=latency_ms,
             requests=tuple(requests),
+            min_logprob=answer.min_logprob,
         )
 
     async def aclose(self) -> None:
@@ -131,6 +132,8 @@ class EndpointClient:
         }
         if request.seed is not None:
             body["seed"] = request.seed
+        if request.logprobs:
+            body["logprobs"] = True
         if request.stop:
             body["stop"] = request.stop
         if request.schema is not None and mode is not None:

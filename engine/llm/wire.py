@@ -31,13 +31,14 @@ class DisconnectedError(EndpointError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one successful HTTP request brought."""
+    """What one successful HTTP request brought; see `routenator.engine.llm.chat.ChatReply`."""
 
     text: str
     finish_reason: str
     model: str
     prompt_tokens: int
     completion_tokens: int
+    min_logprob: float | None = None
 
 
 async def send_chat(client: AsyncOpenAI, body: dict[str, Any], key: str | None) -> Answer:
@@ -139,7 +140,15 @@ def read_answer(content: bytes, asked_model: str, key: str | None) -> Answer:
         model=scrub(str(model), key),
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
+        min_logprob=_least_logprob(choice.get("logprobs")),
     )
+
+
+def _least_logprob(logprobs: Any) -> float | None:
+    """The least of the tokens' log probabilities; ``None`` if the server gave none. Bare NaN and null are passed over."""
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+    values = [token.get("logprob") for token in tokens or () if isinstance(token, dict)]
+    return min((value for value in values if isinstance(value, int | float) and math.isfinite(value)), default=None)
 
 
 def read_json(content: bytes) -> Any:

@@ -10,7 +10,7 @@ from routenator.engine.deps import Deps
 from routenator.engine.errors import AuthError, EndpointError, SampleError
 from routenator.engine.llm.chat import ChatReply, ChatRequest
 from routenator.engine.llm.structured import parse_json
-from routenator.engine.nodes.attempting import Task, make_candidate, next_task
+from routenator.engine.nodes.attempting import Task, keywords_for, make_candidate, next_task
 from routenator.engine.prompting.guide import guide_schema
 from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.prompting.variables import example_variables, sample_variables
@@ -45,6 +45,7 @@ async def attempt_completion(
         request, shown = _build_request(state, deps, task, template, image)
         role = template.meta.role or default_role
         failure: SampleError | None = None
+        reply: ChatReply | None = None
         try:
             reply = await deps.llm.complete(role, request)
             answer = parse_json(reply.text, template.meta.answer_schema)
@@ -61,12 +62,11 @@ async def attempt_completion(
             raise
         except SampleError as exc:
             failure = exc if isinstance(exc, EndpointError) else None
-            partial = getattr(exc, "reply", None) or locals().get("reply")
             attempt = Attempt(
                 task.number,
                 task.seed,
                 task.prompt,
-                completion=_to_completion(shown, partial) if partial is not None else None,
+                completion=_to_completion(shown, reply) if reply is not None else _partial(shown, exc),
                 error_class=exc.error_class,
                 error=exc.what,
             )
@@ -88,7 +88,7 @@ def _build_request(
     )
     schema = meta.answer_schema
     if meta.guided:
-        schema = guide_schema(schema, stratum, task.keyword, opening, derive_seed(task.seed, "guide"))
+        schema = guide_schema(schema, stratum, keywords_for(deps, stratum), opening, derive_seed(task.seed, "guide"))
     shown = messages
     if image is not None:
         text = messages[-1]["content"]
@@ -106,6 +106,7 @@ def _build_request(
         temperature=meta.temperature,
         top_p=meta.top_p,
         seed=task.seed % 2**31,
+        logprobs=deps.settings.min_logprob is not None,
     )
     return request, tuple(shown)
 
@@ -130,4 +131,20 @@ def _to_completion(messages: tuple[dict[str, Any], ...], reply: ChatReply) -> Co
         completion_tokens=reply.completion_tokens,
         latency_ms=reply.latency_ms,
         requests=reply.requests,
+        min_logprob=reply.min_logprob,
+    )
+
+
+def _partial(messages: tuple[dict[str, Any], ...], error: SampleError) -> Completion:
+    """What is known of a call that failed: what was sent, what came of the reply, and every request."""
+    return Completion(
+        messages=messages,
+        text=error.partial_text,
+        endpoint="",
+        model="",
+        finish_reason=error.error_class,
+        prompt_tokens=0,
+        completion_tokens=0,
+        latency_ms=sum(request["latency_ms"] for request in error.requests),
+        requests=error.requests,
     )

@@ -15,7 +15,15 @@ _HEAD_ENDS = frozenset(
     """above across against along and around at before behind below beside between by for from in inside into near of on
     over through to under with""".split()
 )
-_AN = re.compile(r"(?!eu|one|uni|use|usu|u[rst]i)[aeiou]|hour|honest|x-ray", re.IGNORECASE)
+# Nouns that look like participles: "kitchen string lights" is about lights.
+_ING_NOUNS = frozenset(
+    "building ceiling clothing evening icing king morning painting ring spring string swing thing wedding wing".split()
+)
+# By sound: "a unicorn", "a ukulele", "a ufo"; "an hour", "an heirloom", "an 8-bit hero".
+_AN = re.compile(
+    r"(?!eu|ewe|once|one|ufo|uk|uni(?![mn])|usb|use|usu|ute|u[rst]i)[aeiou]|hour|honest|honor|heir|x-ray|8|1[18]\b",
+    re.IGNORECASE,
+)
 _DETERMINED = frozenset("a an any my our some that the this your".split())
 
 
@@ -33,8 +41,12 @@ def is_plural(text: str) -> bool:
 def _head_noun(text: str) -> str:
     """The word before the first preposition or participle, or the last word."""
     words = text.lower().split()
-    ends = (i for i in range(1, len(words)) if words[i] in _HEAD_ENDS or words[i].endswith("ing"))
+    ends = (i for i in range(1, len(words)) if words[i] in _HEAD_ENDS or _is_participle(words[i]))
     return words[next(ends, len(words)) - 1] if words else ""
+
+
+def _is_participle(word: str) -> bool:
+    return word.endswith("ing") and word not in _ING_NOUNS
 
 
 def with_article(article: str | None, text: str) -> str:

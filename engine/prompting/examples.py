@@ -48,7 +48,7 @@ def load_examples(folders: Iterable[Path]) -> tuple[Example, ...]:
         path = folder / EXAMPLES_FILE
         if not path.exists():
             continue
-        for number, line in enumerate(read_text(path, PromptError).splitlines(), start=1):
+        for number, line in enumerate(read_text(path, PromptError).split("\n"), start=1):
             if not line.strip():
                 continue
             try:

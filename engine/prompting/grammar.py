@@ -6,8 +6,9 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,10 +17,13 @@ from routenator.engine.errors import Fault, PromptError
 from routenator.engine.prompting.english import is_plural, is_uncountable, tidy, with_article
 from routenator.engine.prompting.template import Serves
 from routenator.engine.routing.targets import PHRASINGS
+from routenator.engine.sample import Stratum
 from routenator.engine.yaml_source import load_yaml, validate_yaml
 
 _STUTTER = re.compile(r"\b(\w+) \1\b")
 MAX_TRIES = 200
+MAX_SYMBOLS = 200
+"""Most symbols that one expansion may pass; without it thirty rules that double one another never end."""
 UNFIT = "unfit"
 """Error class of an attempt whose walk no expansion fits into the stratum; another walk may fit."""
 _SYMBOL = re.compile(r"\{(a:)?([A-Za-z_]\w*)\}")
@@ -31,7 +35,7 @@ class Weighted(Strict):
     """One alternative of a rule with its weight."""
 
     text: str
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 
 class GrammarFile(Serves):
@@ -49,6 +53,10 @@ class GrammarFile(Serves):
     modality: Literal["heuristic"] = "heuristic"
     description: str = ""
     rules: dict[str, tuple[str | Weighted, ...]]
+
+    def serves(self, stratum: Stratum) -> bool:
+        """Whether a slot of ``stratum`` may use it: there is a rule to start from as well."""
+        return super().serves(stratum) and ("query" in self.rules or stratum.phrasing in self.rules)
 
 
 @dataclass(frozen=True)
@@ -160,35 +168,54 @@ def load_grammar(path: Path, name: str, node_types: frozenset[str]) -> Grammar:
                 if used not in known:
                     fix = f"The symbols are {', '.join(sorted(known))}"
                     faults.append(source.fault(("rules", symbol, i), f"unknown symbol {{{used}}}", fix))
+            if re.search(r"[{}]", _SYMBOL.sub("", alternative.text)):
+                message = f"stray brace in {alternative.text!r}"
+                faults.append(source.fault(("rules", symbol, i), message, "Write a symbol as {name} or {a:name}"))
         total, cumulative = 0.0, []
         for alternative in weighted:
             total += alternative.weight
             cumulative.append(total)
         rules[symbol] = _Rule(tuple(a.text for a in weighted), tuple(cumulative))
-    faults += [
-        source.fault(("rules", symbol), "the rule contains itself", "Break the cycle") for symbol in _find_cycles(rules)
-    ]
+    uses = {symbol: _symbols_used(rule) for symbol, rule in rules.items()}
+    if cyclic := _find_cycles(uses):
+        faults += [source.fault(("rules", symbol), "the rule contains itself", "Break the cycle") for symbol in cyclic]
+    elif endless := _find_endless(uses):
+        message = f"an expansion may pass over {MAX_SYMBOLS} symbols"
+        faults.append(source.fault(("rules", endless), message, "Use fewer symbols in its texts"))
     if faults:
         raise PromptError(faults)
     return Grammar(name, str(path), meta, rules)
 
 
-def _find_cycles(rules: Mapping[str, _Rule]) -> list[str]:
-    """Symbols that can reach themselves."""
-    uses: dict[str, set[Any]] = {
-        symbol: {used for text in rule.texts for _, used in _SYMBOL.findall(text) if used in rules}
-        for symbol, rule in rules.items()
-    }
+def _symbols_used(rule: _Rule) -> list[list[str]]:
+    """The symbols in each text of a rule."""
+    return [[used for _, used in _SYMBOL.findall(text)] for text in rule.texts]
+
+
+def _find_cycles(uses: Mapping[str, list[list[str]]]) -> list[str]:
+    """Rules that can reach themselves."""
     cyclic = []
-    for start in rules:
+    for start in uses:
         seen: set[str] = set()
-        stack = list(uses[start])
+        stack = [used for text in uses[start] for used in text]
         while stack:
             symbol = stack.pop()
             if symbol == start:
                 cyclic.append(start)
                 break
-            if symbol not in seen:
+            if symbol in uses and symbol not in seen:
                 seen.add(symbol)
-                stack += uses[symbol]
+                stack += [used for text in uses[symbol] for used in text]
     return cyclic
+
+
+def _find_endless(uses: Mapping[str, list[list[str]]]) -> str | None:
+    """The first rule, from the innermost out, whose longest expansion passes more than `MAX_SYMBOLS` symbols."""
+    longest: dict[str, int] = {}
+    for symbol in TopologicalSorter(
+        {s: {u for text in texts for u in text} for s, texts in uses.items()}
+    ).static_order():
+        longest[symbol] = 1 + max((sum(longest[used] for used in text) for text in uses.get(symbol, ())), default=0)
+        if longest[symbol] > MAX_SYMBOLS:
+            return symbol
+    return None

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from jinja2 import Template
-from pydantic import Field
+from jsonschema import Draft202012Validator, SchemaError
+from pydantic import Field, field_validator
 
 from routenator.engine.config import Role, Strict
 from routenator.engine.errors import Fault, PromptError
 from routenator.engine.prompting.front_matter import ChatRole, read_prompt_file
 from routenator.engine.prompting.sandbox import compile_section, render_section
+from routenator.engine.routing.targets import PHRASINGS, parse_length_band
 from routenator.engine.sample import Modality, Stratum
 from routenator.engine.yaml_source import validate_yaml
 
@@ -38,8 +40,22 @@ class Serves(Strict):
     languages: tuple[str, ...] = ()
     phrasings: tuple[str, ...] = ()
     lengths: tuple[str, ...] = ()
-    weight: Annotated[float, Field(ge=0)] = 1.0
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     """Relative weight among the templates of the same route that serve a stratum. 0 switches it off."""
+
+    @field_validator("phrasings")
+    @classmethod
+    def _phrasings_known(cls, phrasings: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(phrasings) - set(PHRASINGS):
+            raise ValueError(f"unknown phrasing {min(unknown)!r}; the phrasings are {', '.join(PHRASINGS)}")
+        return phrasings
+
+    @field_validator("lengths")
+    @classmethod
+    def _lengths_are_bands(cls, lengths: tuple[str, ...]) -> tuple[str, ...]:
+        for band in lengths:
+            parse_length_band(band)
+        return lengths
 
     def serves(self, stratum: Stratum) -> bool:
         """Whether a slot of ``stratum`` may use it."""
@@ -150,10 +166,23 @@ def load_template(path: Path, name: str | None = None) -> PromptTemplate:
         faults.append(prompt.source.fault(("examples",), "few-shot examples need one turn of each role", fix))
     elif not meta.examples and (not roles or roles[-1] != "user"):
         faults.append(Fault(str(path), "the last section is not `## user`", "End with the turn that asks"))
-    properties = meta.answer_schema.get("properties")
-    if meta.modality != "judge" and not (isinstance(properties, dict) and "query" in properties):
-        fix = "Add `query: {type: string}` to its properties"
-        faults.append(prompt.source.fault(("schema",), "the answer's schema has no `query`", fix))
+    if message := _schema_fault(meta):
+        fix = "Write a JSON schema of an object that requires `query: {type: string}`"
+        faults.append(prompt.source.fault(("schema",), message, fix))
     if faults:
         raise PromptError(faults)
     return PromptTemplate(name or path.stem, str(path), meta, tuple(compiled))
+
+
+def _schema_fault(meta: TemplateMeta) -> str | None:
+    """What is wrong with the answer's schema, or ``None``."""
+    schema = meta.answer_schema
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as exc:
+        return f"not a valid JSON schema: {exc.message}"
+    if meta.modality == "judge":
+        return None
+    if schema.get("properties", {}).get("query") is None or "query" not in schema.get("required", ()):
+        return "the answer's schema does not require `query`"
+    return None
