@@ -18,7 +18,7 @@ from routenator.engine.prompting.template import GENERATION_VARIABLES, PromptTem
 from routenator.engine.prompting.variables import example_variables, sample_variables
 from routenator.engine.routing.fitting import fit_targets
 from routenator.engine.routing.plan import Plan
-from routenator.engine.sample import Grounding, NodeRef, Stratum
+from routenator.engine.sample import ContentRef, Grounding, NodeRef, Stratum
 
 CHECKOUT = Path(__file__).parents[1]
 MAX_LINES = 400
@@ -75,7 +75,7 @@ def test_something_is_shipped():
 
 
 def _grounding(pack: DomainPack, function: str, category: str) -> Grounding:
-    """Any node of each type that allows the label: enough to render with."""
+    """Any node of each type that allows the label, and any content item with an image: enough to render with."""
     nodes = []
     for kind in pack.spec.walk:
         fitting = (
@@ -87,7 +87,8 @@ def _grounding(pack: DomainPack, function: str, category: str) -> Grounding:
         )
         node = next(fitting)
         nodes.append(NodeRef(node.id, node.type, node.label))
-    return Grounding(tuple(nodes), ())
+    item = next(item for item in pack.content if item.image)
+    return Grounding(tuple(nodes), (), ContentRef(item.id, item.title, item.keywords, item.type, item.image))
 
 
 def _strata(pack: DomainPack) -> list[Stratum]:
