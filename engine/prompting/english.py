@@ -49,6 +49,11 @@ def _is_participle(word: str) -> bool:
     return word.endswith("ing") and word not in _ING_NOUNS
 
 
+def takes_an(word: str) -> bool:
+    """Whether the article before ``word`` is "an"."""
+    return _AN.match(word) is not None
+
+
 def with_article(article: str | None, text: str) -> str:
     """``text`` with ``a`` or ``an`` when an article is asked for and its head noun takes one."""
     words = text.split()
@@ -56,7 +61,7 @@ def with_article(article: str | None, text: str) -> str:
         return text
     if is_plural(text) or is_uncountable(text):
         return text
-    return f"{'an' if _AN.match(text) else 'a'} {text}"
+    return f"{'an' if takes_an(text) else 'a'} {text}"
 
 
 def tidy(text: str) -> str:

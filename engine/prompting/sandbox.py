@@ -134,7 +134,11 @@ def compile_section(
             for node in tree.find_all(nodes.Filter)
             if node.name not in ALLOWED_FILTERS
         ]
-        for name in sorted(meta.find_undeclared_variables(tree) - variables):
+        # Finding names by jinja's own means generates code, which works constants out: not before all of them are safe.
+        bound = {"loop"} | {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
+        named = {node.name for node in tree.find_all(nodes.Name)} - bound
+        unknown = named - variables or (set() if faults else meta.find_undeclared_variables(tree) - variables)
+        for name in sorted(unknown):
             at = next((n.lineno for n in tree.find_all(nodes.Name) if n.name == name), 1)
             known = ", ".join(sorted(variables))
             faults.append(Fault(file, f"unknown variable {name!r}", f"The variables are {known}", line + at - 1, name))
