@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections import Counter
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from routenator.engine.cli.console import EXIT_INTERRUPTED, say
+from routenator.engine.cli.console import EXIT_INTERRUPTED, err, say
 from routenator.engine.cli.inputs import MAY_CHANGE, RunInputs
 from routenator.engine.cli.live import show_progress
 from routenator.engine.cli.services import Knowledge, make_runner, open_pool, resolve_meta
@@ -61,9 +62,12 @@ async def execute(inputs: RunInputs, run_dir: Path, *, as_json: bool) -> Outcome
         RunError: The run is locked, changed, or cannot go on; what was committed stays.
     """
     stop = StopSwitch()
-    with RunDirectory.create_or_open(
-        run_dir, identity=inputs.identity(), planned_rows=inputs.recipe.rows, may_change=MAY_CHANGE
-    ) as directory:
+    with (
+        _interrupts(stop) as interrupts,
+        RunDirectory.create_or_open(
+            run_dir, identity=inputs.identity(), planned_rows=inputs.recipe.rows, may_change=MAY_CHANGE
+        ) as directory,
+    ):
         if not directory.created:
             say(f"Continuing the run in {run_dir}.")
         async with open_pool(inputs.endpoints) as pool, LedgerWriter(run_dir, on_failure=_stop_on(stop)) as writer:
@@ -76,13 +80,13 @@ async def execute(inputs: RunInputs, run_dir: Path, *, as_json: bool) -> Outcome
                 await writer.set_meta(**meta.to_meta(), route_targets=targets)
             tally = _start_tally(run_dir, meta)
             runner = make_runner(inputs, knowledge, pool, meta)
-            with _interrupts(stop):
-                async with show_progress(tally, as_json=as_json):
-                    await fill_slots(run_dir, inputs.recipe, runner, writer, tally, stop)
+            interrupts.is_filling = True
+            async with show_progress(tally, as_json=as_json):
+                await fill_slots(run_dir, inputs.recipe, runner, writer, tally, stop)
         with LedgerReader(run_dir) as reader:
             write_dataset(map(DatasetRow.from_ledger, reader.accepted_rows()), run_dir / "dataset")
             counts = reader.counts()
-    return Outcome(counts.accepted, counts.planned, stop.is_set)
+    return Outcome(counts.accepted, counts.planned, stop.is_set and counts.accepted < counts.planned)
 
 
 def _stop_on(stop: StopSwitch) -> Any:
@@ -106,38 +110,47 @@ def _start_tally(run_dir: Path, meta: RunMeta) -> Tally:
     return Tally(meta.plan.rows, meta.plan.expected_counts("route"), Counter(delivered))
 
 
-@contextmanager
-def _interrupts(stop: StopSwitch) -> Iterator[None]:
-    """First SIGINT or SIGTERM: take nothing new. Second: give up what is in flight, commit, leave."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
+class _Interrupts:
+    """First SIGINT or SIGTERM: take nothing new. Second, or before there is anything to drain: leave at once."""
 
-    def leave() -> None:
-        say("Leaving: what is in flight is given up; everything that had ended is committed.")
-        assert task is not None
-        task.cancel()
-        # Cancelling waits for the last commit; if something does not let go, leave all the same.
-        loop.call_later(DRAIN_LIMIT_S, _exit_now)
+    def __init__(self, stop: StopSwitch) -> None:
+        self.is_filling = False
+        self._stop = stop
+        self._task = asyncio.current_task()
+        self._leaving = False
 
-    def drain() -> None:
-        if stop.is_set:
-            leave()
+    def on_signal(self) -> None:
+        """Drain or leave."""
+        if self._leaving:
             return
-        stop.set()
-        say("Stopping: waiting for the samples in flight (Ctrl-C again to leave at once) …")
+        if self.is_filling and not self._stop.is_set:
+            self._stop.set()
+            say("Stopping: waiting for the samples in flight (Ctrl-C again to leave at once) …")
+            return
+        self._leaving = True
+        if self.is_filling:
+            say("Leaving: what is in flight is given up; everything that had ended is committed.")
+        assert self._task is not None
+        self._task.cancel()
+        # Cancelling waits for the last commit; if something does not let go, leave all the same.
+        asyncio.get_running_loop().call_later(DRAIN_LIMIT_S, _exit_now)
 
+
+@contextmanager
+def _interrupts(stop: StopSwitch) -> Iterator[_Interrupts]:
+    loop = asyncio.get_running_loop()
+    interrupts = _Interrupts(stop)
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, drain)
+        loop.add_signal_handler(number, interrupts.on_signal)
     try:
-        yield
+        yield interrupts
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
 
 def _exit_now() -> None:
+    err.show_cursor()
     sys.stderr.flush()
     # The kernel frees the lock, and the ledger loses nothing that it had confirmed.
-    import os
-
     os._exit(EXIT_INTERRUPTED)

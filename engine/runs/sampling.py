@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from routenator.engine.errors import AuthError, DeadEndError, SampleError
+from routenator.engine.errors import AuthError, DeadEndError, SampleError, WrongModelError
 from routenator.engine.routing.plan import Plan
 from routenator.engine.sample import Attempt, SampleKey, SampleRecord, Verdict
 from routenator.engine.state import SampleState, start_state
@@ -23,7 +23,8 @@ async def run_sample(key: SampleKey, invoke: Invoke, plan: Plan) -> SampleRecord
         plan: Gives the stratum of a sample that failed before its first node ended.
 
     Raises:
-        AuthError: The only sample error that is not recorded: nothing can go on.
+        AuthError, WrongModelError: The sample errors that are not recorded: nothing can go on, and the slot's round is
+            not used up.
     """
     recorder = SpanRecorder()
     state = start_state(key, recorder)
@@ -31,10 +32,10 @@ async def run_sample(key: SampleKey, invoke: Invoke, plan: Plan) -> SampleRecord
     try:
         state = await invoke(state)
         failure: SampleError | None = state["failure"]
-    except AuthError:
-        raise
     except SampleError as exc:
         failure = exc
+    if isinstance(failure, AuthError | WrongModelError):
+        raise failure
     attempts = state["attempts"]
     verdict, error_class, error = _conclude(state, attempts, failure)
     last = attempts[-1] if attempts else None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 
-from routenator.engine.errors import RunError
+from routenator.engine.errors import EndpointError, RunError
 from routenator.engine.ledger.writer import LedgerWriter
 from routenator.engine.runs.tally import Tally
 from routenator.engine.sample import SampleKey, SampleRecord
 
 MAX_FAILURES_IN_A_ROW = 25
-"""Samples that may fail one after another before the run stops: a dead endpoint must not burn the slots' rounds."""
+"""Samples of one route that may fail at their endpoint one after another before the run stops: a dead endpoint must
+not burn the slots' rounds, nor hide behind a route that needs none."""
 
 RunSample = Callable[[SampleKey], Awaitable[SampleRecord]]
 
@@ -29,14 +31,18 @@ class StopSwitch:
 
 class _FailureWatch:
     def __init__(self) -> None:
-        self._in_a_row = 0
+        self._in_a_row: Counter[str] = Counter()
 
     def see(self, record: SampleRecord) -> None:
-        """Raise `RunError` when too many samples have failed without one that did not."""
-        self._in_a_row = self._in_a_row + 1 if record.verdict == "failed" else 0
-        if self._in_a_row >= MAX_FAILURES_IN_A_ROW:
+        """Raise `RunError` when a route's endpoint has failed too many samples without one that it did not."""
+        route = record.stratum.route
+        if record.error_class != EndpointError.error_class:
+            self._in_a_row[route] = 0
+            return
+        self._in_a_row[route] += 1
+        if self._in_a_row[route] >= MAX_FAILURES_IN_A_ROW:
             raise RunError(
-                f"{self._in_a_row} samples failed one after another, the last with: {record.error}",
+                f"{MAX_FAILURES_IN_A_ROW} {route} samples failed one after another, the last with: {record.error}",
                 hint="Mend the endpoint (`routenator check-endpoints`) and give the same command again: it goes on",
             )
 
@@ -55,7 +61,8 @@ async def run_window(
 
     Raises:
         RunError: The ledger failed, or too many samples failed one after another.
-        AuthError: An endpoint refuses our key. Samples in flight are given up; their slots stay open.
+        AuthError, WrongModelError: An endpoint refuses our key, or has not the model. Samples in flight are given up;
+            their slots stay open.
     """
     watch = _FailureWatch()
 
