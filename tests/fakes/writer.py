@@ -18,8 +18,6 @@ from fakes.endpoint import Reply, plain_answer
 _TEXT = re.compile(
     r"^(?P<function>\w+), (?P<phrasing>\w+): (?P<labels>[^\[\n]+?)(?: \[(?P<keyword>[^\]]+)\])?$", re.MULTILINE
 )
-    r"^(?P<function>\w+), (?P<phrasing>\w+): (?P<labels>[^\[\n]+?)(?: \[(?P<keyword>[^\]]+)\])?$", re.MULTILINE
-)
 _VISION = re.compile(
     r"calls (?P<function>\w+):.*?as (?P<phrasing>\w+)\."
     r"(?: Say \"(?P<keyword>[^\"]+)\"\.)?\s+Facts: (?P<labels>[^\n]+)\.",
