@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -176,46 +176,25 @@ def load_grammar(path: Path, name: str, node_types: frozenset[str]) -> Grammar:
             total += alternative.weight
             cumulative.append(total)
         rules[symbol] = _Rule(tuple(a.text for a in weighted), tuple(cumulative))
-    uses = {symbol: _symbols_used(rule) for symbol, rule in rules.items()}
-    if cyclic := _find_cycles(uses):
-        faults += [source.fault(("rules", symbol), "the rule contains itself", "Break the cycle") for symbol in cyclic]
-    elif endless := _find_endless(uses):
-        message = f"an expansion may pass over {MAX_SYMBOLS} symbols"
-        faults.append(source.fault(("rules", endless), message, "Use fewer symbols in its texts"))
+    faults += [source.fault(("rules", symbol), message, fix) for symbol, message, fix in _find_endless(rules)]
     if faults:
         raise PromptError(faults)
     return Grammar(name, str(path), meta, rules)
 
 
-def _symbols_used(rule: _Rule) -> list[list[str]]:
-    """The symbols in each text of a rule."""
-    return [[used for _, used in _SYMBOL.findall(text)] for text in rule.texts]
-
-
-def _find_cycles(uses: Mapping[str, list[list[str]]]) -> list[str]:
-    """Rules that can reach themselves."""
-    cyclic = []
-    for start in uses:
-        seen: set[str] = set()
-        stack = [used for text in uses[start] for used in text]
-        while stack:
-            symbol = stack.pop()
-            if symbol == start:
-                cyclic.append(start)
-                break
-            if symbol in uses and symbol not in seen:
-                seen.add(symbol)
-                stack += [used for text in uses[symbol] for used in text]
-    return cyclic
-
-
-def _find_endless(uses: Mapping[str, list[list[str]]]) -> str | None:
-    """The first rule, from the innermost out, whose longest expansion passes more than `MAX_SYMBOLS` symbols."""
+def _find_endless(rules: Mapping[str, _Rule]) -> list[tuple[str, str, str]]:
+    """Rules that contain themselves, or else the innermost one that grows too long: symbol, what is wrong, the fix."""
+    uses = {
+        symbol: [[used for _, used in _SYMBOL.findall(text)] for text in rule.texts] for symbol, rule in rules.items()
+    }
+    inner = {symbol: {used for text in texts for used in text} for symbol, texts in uses.items()}
     longest: dict[str, int] = {}
-    for symbol in TopologicalSorter(
-        {s: {u for text in texts for u in text} for s, texts in uses.items()}
-    ).static_order():
-        longest[symbol] = 1 + max((sum(longest[used] for used in text) for text in uses.get(symbol, ())), default=0)
-        if longest[symbol] > MAX_SYMBOLS:
-            return symbol
-    return None
+    try:
+        for symbol in TopologicalSorter(inner).static_order():
+            longest[symbol] = 1 + max((sum(longest[used] for used in text) for text in uses.get(symbol, ())), default=0)
+            if longest[symbol] > MAX_SYMBOLS:
+                return [(symbol, f"an expansion may pass over {MAX_SYMBOLS} symbols", "Use fewer symbols in its texts")]
+    except CycleError as exc:
+        cycle: list[str] = exc.args[1][1:]
+        return [(symbol, "the rule contains itself", "Break the cycle") for symbol in cycle]
+    return []
