@@ -1,0 +1,188 @@
+"""The whole graph on the tiny pack, against fake endpoints: every slot has the stratum that a test asks for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fakes.endpoint import FakeEndpoint, Reply
+
+from routenator.engine.config import CritiqueSettings, Endpoint, EndpointsFile
+from routenator.engine.deps import Deps
+from routenator.engine.domain.loading import load_pack
+from routenator.engine.domain.pack import DomainPack
+from routenator.engine.kg.content import ContentIndex
+from routenator.engine.kg.store import build_graph, load_adjacency
+from routenator.engine.kg.walker import Walker
+from routenator.engine.llm.pool import LlmPool
+from routenator.engine.prompting.examples import Example, ExampleBank
+from routenator.engine.prompting.library import PromptLibrary, shipped_prompts
+from routenator.engine.routing.fitting import fit_targets
+from routenator.engine.routing.plan import Plan
+from routenator.engine.routing.targets import Targets
+from routenator.engine.runs.sampling import run_sample
+from routenator.engine.sample import SampleKey, SampleRecord, Stratum
+from routenator.engine.state import SampleState
+from routenator.engine.validation.critic import Critic
+from routenator.engine.validation.judge import Judge
+from routenator.engine.validation.lexicon import Lexicon
+from routenator.graphs.sample import build_graph as build_sample_graph
+
+TINY = Path(__file__).parents[1] / "packs" / "tiny"
+TEXT = Stratum("text", "search", "icon", phrasing="fragment")
+VISION = replace(TEXT, route="vision")
+HEURISTIC = replace(TEXT, route="heuristic")
+ROWS = 50
+_LABELS = re.compile(r"(?:Facts: |fragment: )([^.\[\n]+)")
+
+EXAMPLES = tuple(
+    Example(
+        function="search",
+        category="icon",
+        query=f"{thing} icon",
+        keyword="icon",
+        nodes={"UserIntent": "open a cafe", "DesignType": "icon set", "SceneObject": thing, "Action": "find"},
+    )
+    for thing in ("teapot", "spoon", "apron", "kettle", "bagel")
+)
+
+Answer = Callable[[dict[str, Any]], Reply]
+
+
+def words_of(body: dict[str, Any]) -> str:
+    """The words of a request's last message."""
+    content = body["messages"][-1]["content"]
+    return str(content if isinstance(content, str) else content[-1]["text"])
+
+
+def good_query(body: dict[str, Any]) -> str:
+    """A query that every rule lets pass: it names the walk's third node, whatever the walk is."""
+    match = _LABELS.search(words_of(body))
+    assert match is not None, words_of(body)
+    return f"little {match[1].split(', ')[2].strip()} icon"
+
+
+def answer_well(body: dict[str, Any]) -> Reply:
+    """`good_query` as JSON."""
+    return Reply.json({"query": good_query(body)})
+
+
+def answer_in_turn(*answers: Answer | Reply) -> Answer:
+    """Each answer once, then the last one for ever."""
+    left = list(answers)
+
+    def answer(body: dict[str, Any]) -> Reply:
+        now = left.pop(0) if len(left) > 1 else left[0]
+        return now if isinstance(now, Reply) else now(body)
+
+    return answer
+
+
+BAD = Reply.json({"query": "quantum physics lecture icon"})
+"""It is about nothing on any walk."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The compiled graph with all that it uses. ``judge`` is the judge's endpoint, asked only where one is wanted."""
+
+    deps: Deps
+    writer: FakeEndpoint
+    judge: FakeEndpoint
+
+    async def run(self, slot: int = 0, round: int = 0) -> SampleRecord:
+        """One sample, from the start to its record."""
+        graph = build_sample_graph()
+
+        async def invoke(state: SampleState) -> Any:
+            return await graph.ainvoke(state, context=self.deps)
+
+        return await run_sample(SampleKey(slot, round), invoke, self.deps.plan)
+
+
+def plan_of(stratum: Stratum, seed: int = 7) -> Plan:
+    """A plan of which every slot is ``stratum``."""
+    axes = asdict(stratum)
+    marginals = [{"axes": [axis], "shares": {value: 1}} for axis, value in axes.items()]
+    targets = Targets.model_validate({"tables": [{"axes": list(axes), "marginals": marginals}]})
+    return Plan(fit_targets(targets), ROWS, seed)
+
+
+@asynccontextmanager
+async def open_bench(
+    cache: Path,
+    stratum: Stratum = TEXT,
+    answer: Answer | Reply = answer_well,
+    judge_answer: Answer | None = None,
+    *,
+    seed: int = 7,
+    pack: DomainPack | None = None,
+    api_key_env: str | None = None,
+    **settings: int,
+) -> AsyncIterator[Bench]:
+    """Serve the endpoints and put everything together.
+
+    Args:
+        cache: Folder of the graph databases.
+        stratum: Of every slot.
+        answer: What the writer says to every request.
+        judge_answer: What the judge says; without it no judge votes.
+        seed: The run's seed.
+        pack: In place of the tiny one.
+        api_key_env: The writer's.
+        settings: Of the critique.
+    """
+    pack = pack or load_pack(TINY)
+    prompts = PromptLibrary.load([shipped_prompts(), pack.root / "prompts"], pack.spec.walk)
+    lexicon = Lexicon.from_pack(pack)
+    writer = FakeEndpoint(answer=(lambda _: answer) if isinstance(answer, Reply) else answer, vision=True)
+    judge = FakeEndpoint(answer=judge_answer) if judge_answer else FakeEndpoint()
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(writer)
+        await stack.enter_async_context(judge)
+        plain = {"model": "fake", "max_retries": 0, "timeout_s": 5.0, "structured_output": "json_schema"}
+        endpoints = {
+            "writer": Endpoint(base_url=(writer.base_url,), api_key_env=api_key_env, **plain),
+            "judge": Endpoint(base_url=(judge.base_url,), **plain),
+        }
+        pool = LlmPool(
+            EndpointsFile(endpoints=endpoints, roles={"text": "writer", "vision": "writer", "judge": "judge"})
+        )
+        stack.push_async_callback(pool.aclose)
+        voter = None
+        if judge_answer is not None:
+            voter = Judge(pool, pack, prompts.template("judge/rubric"), prompts.template("judge/relabel"))
+        yield Bench(
+            Deps(
+                pack=pack,
+                plan=plan_of(stratum, seed),
+                prompts=prompts,
+                examples=ExampleBank.build(EXAMPLES, lambda _: replace(TEXT, length="2", keyword_position="end")),
+                lexicon=lexicon,
+                walker=Walker(load_adjacency(build_graph(pack, cache)), pack.spec.walk),
+                content=ContentIndex(pack),
+                llm=pool,
+                critic=Critic(pack, lexicon, None, voter),
+                settings=CritiqueSettings(**settings),
+            ),
+            writer,
+            judge,
+        )
+
+
+def pass_everything(body: dict[str, Any]) -> Reply:
+    """A judge that agrees with every label that it is asked for, and gives full marks."""
+    properties = body["response_format"]["json_schema"]["schema"]["properties"]
+    if "function" in properties:
+        return Reply.json({"function": "search", "category": "icon"})
+    return Reply.json({"reason": "fine", "naturalness": 5, "grounding": 5, "label": 5})
+
+
+def dump(record: SampleRecord) -> str:
+    """Everything that is stored of a sample, as one text to be searched."""
+    return json.dumps(asdict(record), default=str)
