@@ -31,6 +31,8 @@ async def generate_vision(state: SampleState, runtime: Runtime[Deps]) -> SampleU
         image = await asyncio.to_thread(load_image_data_url, deps.pack.image_path(path))
     except ImageError as exc:
         task = next_task(state, deps)
+        with state["recorder"].span("generate_vision", {"attempt": task.number, "seed": task.seed}) as span:
+            span.output = {"query": None, "error": exc.what}
         attempt = Attempt(task.number, task.seed, task.prompt, error_class=exc.error_class, error=exc.what)
         return {"attempts": (*state["attempts"], attempt), "tries": state["tries"] + 1, "failure": exc}
     shown = {"url": image.data_url, "path": path, "sha256": image.sha256}

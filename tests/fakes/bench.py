@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,24 @@ BAD = Reply.json({"query": "quantum physics lecture icon"})
 """It is about nothing on any walk."""
 
 
+@cache
+def _load_tiny() -> DomainPack:
+    return load_pack(TINY)
+
+
+@cache
+def _load_prompts() -> PromptLibrary:
+    return PromptLibrary.load([shipped_prompts()], _load_tiny().spec.walk)
+
+
+@cache
+def _load_walker(folder: Path) -> Walker:
+    return Walker(load_adjacency(build_graph(_load_tiny(), folder)), _load_tiny().spec.walk)
+
+
+_compile_graph = cache(build_sample_graph)
+
+
 @dataclass(frozen=True)
 class Bench:
     """The compiled graph with all that it uses. ``judge`` is the judge's endpoint, asked only where one is wanted."""
@@ -97,7 +116,7 @@ class Bench:
 
     async def run(self, slot: int = 0, round: int = 0) -> SampleRecord:
         """One sample, from the start to its record."""
-        graph = build_sample_graph()
+        graph = _compile_graph()
 
         async def invoke(state: SampleState) -> Any:
             return await graph.ainvoke(state, context=self.deps)
@@ -115,7 +134,7 @@ def plan_of(stratum: Stratum, seed: int = 7) -> Plan:
 
 @asynccontextmanager
 async def open_bench(
-    cache: Path,
+    folder: Path,
     stratum: Stratum = TEXT,
     answer: Answer | Reply = answer_well,
     judge_answer: Answer | None = None,
@@ -128,17 +147,16 @@ async def open_bench(
     """Serve the endpoints and put everything together.
 
     Args:
-        cache: Folder of the graph databases.
+        folder: Of the graph databases.
         stratum: Of every slot.
         answer: What the writer says to every request.
         judge_answer: What the judge says; without it no judge votes.
         seed: The run's seed.
-        pack: In place of the tiny one.
+        pack: A copy of the tiny one with other content.
         api_key_env: The writer's.
         settings: Of the critique.
     """
-    pack = pack or load_pack(TINY)
-    prompts = PromptLibrary.load([shipped_prompts(), pack.root / "prompts"], pack.spec.walk)
+    pack, prompts = pack or _load_tiny(), _load_prompts()
     lexicon = Lexicon.from_pack(pack)
     writer = FakeEndpoint(answer=(lambda _: answer) if isinstance(answer, Reply) else answer, vision=True)
     judge = FakeEndpoint(answer=judge_answer) if judge_answer else FakeEndpoint()
@@ -164,10 +182,10 @@ async def open_bench(
                 prompts=prompts,
                 examples=ExampleBank.build(EXAMPLES, lambda _: replace(TEXT, length="2", keyword_position="end")),
                 lexicon=lexicon,
-                walker=Walker(load_adjacency(build_graph(pack, cache)), pack.spec.walk),
+                walker=_load_walker(folder),
                 content=ContentIndex(pack),
                 llm=pool,
-                critic=Critic(pack, lexicon, None, voter),
+                critic=Critic(pack, lexicon, judge=voter),
                 settings=CritiqueSettings(**settings),
             ),
             writer,
