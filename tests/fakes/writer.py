@@ -43,6 +43,12 @@ def facts_of(body: dict[str, Any]) -> dict[str, Any] | None:
     return {**match.groupdict(), "labels": labels, "prompt": text}
 
 
+def opening_of(body: dict[str, Any]) -> str:
+    """The first message as text: which prompt it is."""
+    content = body["messages"][0]["content"]
+    return content if isinstance(content, str) else ""
+
+
 def pattern_of(body: dict[str, Any]) -> str | None:
     """The pattern that guides the query, if the request has one."""
     schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema", {})

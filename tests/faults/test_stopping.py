@@ -1,0 +1,204 @@
+"""Ctrl-C, kill -9 and a second process, on the real command in a process of its own."""
+
+import random
+import signal
+import time
+from collections import Counter
+
+import pytest
+from fakes.endpoint import FakeEndpoint, Reply, serve_in_thread
+from fakes.run_files import finish
+from fakes.writer import Writer, facts_of, opening_of
+
+from routenator.engine.ledger.reader import LedgerReader
+from routenator.engine.sample import SampleKey
+
+WRITER = Writer()
+TEXT_ONLY = {"route": {"text": 1.0}}
+HANG = Reply.text("", delay_s=float("inf"))
+ANSWER_S = 0.05
+
+
+def slowly(body):
+    """The writer, at a speed at which a run can be caught in the middle."""
+    if facts_of(body) is None:
+        return WRITER.answer(body)
+    query = WRITER.query(body)
+    return Reply.json({"query": query}, delay_s=ANSWER_S)
+
+
+def serve(answer):
+    return serve_in_thread(FakeEndpoint(answer=answer, vision=True))
+
+
+def generations(fake):
+    return sum(facts_of(request.body) is not None for request in list(fake.requests))
+
+
+def wait_until(condition, process, limit_s=60):
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.01)
+
+
+def committed(files):
+    try:
+        return dict(files.query("SELECT slot || '.' || round, query FROM sample"))
+    except Exception:  # the database is not there yet
+        return {}
+
+
+def check_ledger(files, known):
+    """What was committed is still there, with its trace, and the slots add up."""
+    if not (files.run_dir / "run.db").exists():
+        assert not known
+        return
+    assert files.query("PRAGMA integrity_check") == [("ok",)]
+    samples = committed(files)
+    assert known.items() <= samples.items(), "a committed row is lost or changed"
+    traces = {name for (name,) in files.query("SELECT slot || '.' || round FROM trace")}
+    assert traces == samples.keys(), "a row without its trace, or a trace without its row"
+    with LedgerReader(files.run_dir) as reader:
+        counts = reader.counts()
+        assert counts.planned == counts.accepted + counts.rejected + counts.failed + counts.pending
+        for name in samples:
+            slot, round = map(int, name.split("."))
+            assert reader.trace(SampleKey(slot, round))["trace_id"] == name
+
+
+def kill_and_finish(run_files, rows, kills, seed):
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    with serve(slowly) as fake:
+        files = run_files(fake.base_url, recipe={"rows": rows, "max_rounds": 8})
+        known = {}
+        for number in range(kills):
+            child = files.start()
+            if number == 0:  # while it starts
+                time.sleep(rng.uniform(0.5, 4.0))
+            else:
+                wanted = generations(fake) + rng.randint(1, rows // kills)
+                wait_until(lambda wanted=wanted: generations(fake) >= wanted, child)
+                time.sleep(rng.uniform(0, 0.3))
+            known |= committed(files)
+            child.send_signal(signal.SIGKILL)
+            child.communicate()
+            check_ledger(files, known)
+        known, asked = committed(files), generations(fake)
+        attempts = sum(n for (n,) in files.query("SELECT attempts FROM sample"))
+        ended = files.run()
+        assert ended.code == 0, ended.err
+        check_ledger(files, known)
+        [(all_attempts,)] = files.query("SELECT sum(attempts) FROM sample")
+        assert generations(fake) - asked == all_attempts - attempts, "a finished row was asked for again"
+    with LedgerReader(files.run_dir) as reader:
+        plan_slots = [row["slot"] for row in reader.accepted_rows()]
+    assert plan_slots == list(range(rows))
+    twice = files.query("SELECT slot FROM sample WHERE verdict = 'accepted' GROUP BY slot HAVING count(*) > 1")
+    assert twice == []
+    assert Counter(row["id"].split(".")[0] for row in files.rows()).most_common(1)[0][1] == 1
+
+
+@pytest.mark.timeout(300)
+def test_kill_9_at_five_random_moments_loses_nothing_and_doubles_nothing(run_files):
+    kill_and_finish(run_files, rows=60, kills=5, seed=random.randrange(2**32))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_kill_9_at_thirty_random_moments(run_files):
+    kill_and_finish(run_files, rows=600, kills=30, seed=random.randrange(2**32))
+
+
+def test_ctrl_c_drains_commits_and_says_how_to_go_on(run_files):
+    with serve(slowly) as fake:
+        files = run_files(fake.base_url, recipe={"rows": 60, "max_rounds": 8}, targets=TEXT_ONLY)
+        child = files.start()
+        wait_until(lambda: generations(fake) >= 12, child)
+        child.send_signal(signal.SIGINT)
+        ended = finish(child)
+        assert ended.code == 130
+        assert "waiting for the samples in flight" in ended.err
+        assert "Give the same command again" in ended.err
+        [(samples, attempts)] = files.query("SELECT count(*), sum(attempts) FROM sample")
+        assert 0 < samples < 60
+        assert attempts == generations(fake), "a sample that was in flight is not committed"
+        assert (
+            len(files.rows()) == samples - files.query("SELECT count(*) FROM sample WHERE verdict != 'accepted'")[0][0]
+        )
+        again = files.run()
+        assert again.code == 0, again.err
+    assert len(files.rows()) == 60
+
+
+def test_ctrl_c_twice_leaves_within_five_seconds_and_keeps_what_had_ended(run_files):
+    def hang_after_ten(body):
+        if facts_of(body) is not None and generations(fake) > 10:
+            return HANG
+        return WRITER.answer(body)
+
+    with serve(hang_after_ten) as fake:
+        files = run_files(fake.base_url, {"timeout_s": 600}, recipe={"rows": 40}, targets=TEXT_ONLY)
+        child = files.start()
+        wait_until(lambda: len(committed(files)) >= 5 and generations(fake) >= 15, child)
+        known = committed(files)
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert child.poll() is None
+        second = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        ended = finish(child)
+        assert time.monotonic() - second < 5
+        assert ended.code == 130
+        assert "given up" in ended.err
+        assert "Give the same command again" in ended.err
+        check_ledger(files, known)
+        fake.answer = WRITER.answer
+        assert files.run().code == 0
+
+
+@pytest.mark.parametrize("phase", ["role checks", "calibration"])
+def test_ctrl_c_before_the_first_sample_leaves_at_once(run_files, phase):
+    def hang(body):
+        if phase == "role checks" or opening_of(body).startswith("You label"):
+            return HANG
+        return WRITER.answer(body)
+
+    with serve(hang) as fake:
+        roles = {"text": "fake", "vision": "fake", "judge": "fake"}
+        files = run_files(
+            fake.base_url, {"timeout_s": 600}, recipe={"rows": 5, "critique": {"judge_pairs": 4}}, roles=roles
+        )
+        child = files.start()
+        wanted = "You label" if phase == "calibration" else ""
+        wait_until(lambda: any(opening_of(request.body).startswith(wanted) for request in list(fake.requests)), child)
+        sent = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        ended = finish(child)
+        assert time.monotonic() - sent < 5
+        assert ended.code == 130
+        assert ended.err.rstrip().splitlines()[-1].startswith("Stopped.")
+        fake.answer = WRITER.answer
+        files.recipe["critique"] = {"judge_pairs": 4}
+        assert files.run().code == 0
+
+
+def test_a_second_process_on_the_same_run_is_refused_naming_the_first(run_files):
+    with serve(lambda body: HANG if facts_of(body) else WRITER.answer(body)) as fake:
+        files = run_files(fake.base_url, {"timeout_s": 600}, recipe={"rows": 4})
+        child = files.start()
+        try:
+            wait_until(lambda: generations(fake) > 0, child)
+            ended = files.run()
+            assert ended.code == 3
+            assert f"is in use by process {child.pid}" in ended.err
+            assert files.run("finalize").code == 3
+            status = files.run("status")
+            assert status.code in (0, 1)
+        finally:
+            child.kill()
+            child.communicate()
+        fake.answer = WRITER.answer
+        assert files.run().code == 0
