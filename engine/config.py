@@ -115,10 +115,13 @@ class CritiqueSettings(Strict):
     """Known-good pairs and, of each kind of fault, known-bad pairs that the judge is measured on. 0: no judge."""
     min_consistency: Annotated[float, Field(ge=-1, le=1)] = 0.3
     """Least cosine similarity between the query and its grounding's words, by the sentence model."""
+    known_words: bool = False
+    """Refuse queries with a word that neither the sentence model's vocabulary nor the pack knows. For weak models,
+    which make words up; a strong model's rare words are right."""
     min_logprob: Annotated[float, Field(lt=0)] | None = None
-    """Least log probability (natural) that a token of the reply may have under the model that wrote it: below, the model
-    was forced off what it would say. For weak models on rails. ``None``: not asked for. Where the server gives no log
-    probabilities it is not checked."""
+    """Least log probability (natural) that a token of the reply may have under the model that wrote it: below, the
+    model was forced off what it would say. For weak models on rails. ``None``: not asked for. Where the server gives no
+    log probabilities it is not checked."""
 
 
 class DedupSettings(Strict):

@@ -36,8 +36,8 @@ from routenator.engine.validation.calibration import (
 )
 from routenator.engine.validation.consistency import ConsistencyCheck
 from routenator.engine.validation.critic import Critic
+from routenator.engine.validation.fluency import FluencyCheck, pack_words
 from routenator.engine.validation.judge import Judge
-from routenator.engine.validation.lexicon import Lexicon
 from routenator.engine.validation.pairs import Pair, make_pairs
 from routenator.graphs.sample import build_graph as build_sample_graph
 
@@ -67,27 +67,27 @@ class Knowledge:
 
     walker: Walker
     content: ContentIndex
+    sentences: SentenceModel | None
     consistency: ConsistencyCheck | None
 
     @classmethod
     def load(cls, inputs: RunInputs, say: Say) -> Knowledge:
         """Build the graph database if the cache has none for this pack, and load everything from it."""
         adjacency = load_adjacency(build_graph(inputs.pack, cache_folder() / "graphs"))
-        return cls(
-            Walker(adjacency, inputs.pack.spec.walk),
-            ContentIndex(inputs.pack),
-            load_consistency(inputs.pack, inputs.lexicon, inputs.recipe.critique.min_consistency, say),
-        )
+        sentences = _load_sentences(say)
+        consistency = None
+        if sentences is not None:
+            consistency = ConsistencyCheck(inputs.pack, sentences, inputs.recipe.critique.min_consistency)
+        return cls(Walker(adjacency, inputs.pack.spec.walk), ContentIndex(inputs.pack), sentences, consistency)
 
 
-def load_consistency(pack: DomainPack, lexicon: Lexicon, min_consistency: float, say: Say) -> ConsistencyCheck | None:
-    """The label-consistency check, or ``None``, said aloud, where the sentence model is not installed."""
+def _load_sentences(say: Say) -> SentenceModel | None:
+    """The sentence model, or ``None``, said aloud, where it is not installed."""
     try:
-        model = SentenceModel.load()
+        return SentenceModel.load()
     except RunError as exc:
         say(f"Label consistency is not checked: {exc}")
         return None
-    return ConsistencyCheck(pack, model, min_consistency)
 
 
 def make_judge(pool: LlmPool, pack: DomainPack, prompts: PromptLibrary) -> Judge:
@@ -215,6 +215,16 @@ class SampleRunner:
         return await run_sample(key, self.invoke, self.deps.plan)
 
 
+def _fluency(inputs: RunInputs, knowledge: Knowledge) -> FluencyCheck | None:
+    settings = inputs.recipe.critique
+    words = None
+    if settings.known_words and knowledge.sentences is not None:
+        words = knowledge.sentences.vocabulary | pack_words(inputs.pack, inputs.examples.queries)
+    if words is None and settings.min_logprob is None:
+        return None
+    return FluencyCheck(settings.min_logprob, words)
+
+
 def make_runner(inputs: RunInputs, knowledge: Knowledge, pool: LlmPool, meta: RunMeta) -> SampleRunner:
     """Put everything together; the judge votes if the run's calibration says so."""
     votes = any(item["voter"] == "judge" and item["votes"] for item in meta.calibrations)
@@ -228,7 +238,7 @@ def make_runner(inputs: RunInputs, knowledge: Knowledge, pool: LlmPool, meta: Ru
         walker=knowledge.walker,
         content=knowledge.content,
         llm=pool,
-        critic=Critic(inputs.pack, inputs.lexicon, knowledge.consistency, judge),
+        critic=Critic(inputs.pack, inputs.lexicon, knowledge.consistency, _fluency(inputs, knowledge), judge),
         settings=inputs.recipe.critique,
     )
     graph = build_sample_graph()

@@ -14,6 +14,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,11 @@ class SentenceModel:
         tokenizer.enable_truncation(MAX_TOKENS)
         tokenizer.no_padding()
         return cls(weights, tokenizer)
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """The words that are one token: about 20,000 common ones, in lower case."""
+        return frozenset(token for token in self._tokenizer.get_vocab() if token.isalpha())
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Sentence vectors, so that a dot product is a cosine.

@@ -11,7 +11,7 @@ from routenator.engine.errors import AuthError, EndpointError, SampleError
 from routenator.engine.llm.chat import ChatReply, ChatRequest
 from routenator.engine.llm.structured import parse_json
 from routenator.engine.nodes.attempting import Task, keywords_for, make_candidate, next_task
-from routenator.engine.prompting.guide import guide_schema
+from routenator.engine.prompting.guide import guide_schema, has_room
 from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.prompting.variables import example_variables, sample_variables
 from routenator.engine.sample import Attempt, Completion, derive_seed
@@ -80,15 +80,16 @@ def _build_request(
     """The request, and its messages as the trace shows them: an image by path and hash."""
     stratum, meta = task.stratum, template.meta
     previous = state["attempts"][-1] if state["tries"] else None
-    opening = _choose_opening(task, template)
-    examples = deps.examples.choose(stratum, meta.examples, derive_seed(task.seed, "examples"))
+    keywords = keywords_for(deps, stratum)
+    opening = _choose_opening(task, template, bool(keywords))
+    examples = deps.examples.choose(stratum, meta.examples)
     messages = template.render(
         sample_variables(deps.pack, stratum, task.grounding, task.keyword, opening, previous),
-        [example_variables(deps.pack, stratum, example) for example in examples],
+        [example_variables(deps.pack, stratum, example, number) for number, example in enumerate(examples)],
     )
     schema = meta.answer_schema
     if meta.guided:
-        schema = guide_schema(schema, stratum, keywords_for(deps, stratum), opening, derive_seed(task.seed, "guide"))
+        schema = guide_schema(schema, stratum, keywords, opening, derive_seed(task.seed, "guide"))
     shown = messages
     if image is not None:
         text = messages[-1]["content"]
@@ -111,13 +112,17 @@ def _build_request(
     return request, tuple(shown)
 
 
-def _choose_opening(task: Task, template: PromptTemplate) -> str:
-    if not template.meta.openings:
+def _choose_opening(task: Task, template: PromptTemplate, with_keyword: bool) -> str:
+    """One of the template's openings that leaves room for the keyword, or the shortest if none does."""
+    openings = []
+    for text in template.meta.openings:
+        for node in task.grounding.nodes:
+            text = text.replace(f"{{{node.type}}}", node.label)
+        openings.append(text)
+    if not openings:
         return ""
-    opening = random.Random(derive_seed(task.seed, "opening")).choice(template.meta.openings)
-    for node in task.grounding.nodes:
-        opening = opening.replace(f"{{{node.type}}}", node.label)
-    return opening
+    fitting = [text for text in openings if has_room(task.stratum, text, with_keyword)]
+    return random.Random(derive_seed(task.seed, "opening")).choice(fitting or [min(openings, key=len)])
 
 
 def _to_completion(messages: tuple[dict[str, Any], ...], reply: ChatReply) -> Completion:

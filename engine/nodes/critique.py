@@ -33,7 +33,12 @@ async def critique(state: SampleState, runtime: Runtime[Deps]) -> SampleUpdate:
         else:
             seed = derive_seed(attempt.seed, "critique")
             verdict, completions = await deps.critic.critique(
-                attempt.candidate, stratum, grounding, deps.examples.queries, seed
+                attempt.candidate,
+                stratum,
+                grounding,
+                deps.examples.queries,
+                seed,
+                attempt.completion.min_logprob if attempt.completion else None,
             )
         decision: Decision
         if state["failure"] is not None:

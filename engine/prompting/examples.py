@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +15,7 @@ from routenator.engine.sample import Stratum
 from routenator.engine.yaml_source import read_text
 
 EXAMPLES_FILE = "examples.jsonl"
-EXAMPLE_SETS = 2
-"""Different few-shot beginnings for each kind of stratum. Few, because a server that has seen a prompt's beginning
-reuses it: on the embedded model a request with a known beginning costs a third of the CPU of one with a new one."""
-
-_AXIS_WEIGHTS = {"phrasing": 3, "length": 2}
+_AXIS_WEIGHTS = {"phrasing": 3, "keyword_position": 3, "length": 2}
 
 
 class Example(Strict):
@@ -76,7 +71,7 @@ class ExampleBank:
 
     measured: tuple[tuple[Example, Stratum], ...]
     queries: frozenset[str] = frozenset()
-    _sets: dict[tuple[str, ...], list[list[Example]]] = field(default_factory=dict, compare=False)
+    _chosen: dict[tuple[str, ...], list[Example]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def build(cls, examples: Iterable[Example], measure: Callable[[Example], Stratum]) -> ExampleBank:
@@ -84,32 +79,29 @@ class ExampleBank:
         kept = tuple((example, measure(example)) for example in examples)
         return cls(kept, frozenset(example.query.casefold() for example, _ in kept))
 
-    def choose(self, stratum: Stratum, count: int, seed: int) -> list[Example]:
-        """``count`` examples of the stratum's function and language with its phrasing and length, as far as there are.
+    def choose(self, stratum: Stratum, count: int) -> list[Example]:
+        """``count`` examples of the stratum's function and language with its phrasing, keyword position and length.
 
-        They come from one of `EXAMPLE_SETS` fixed sets for this kind of stratum; ``seed`` says which.
+        The same for every slot of this kind: a server that has seen a prompt's beginning reuses it, and on the embedded
+        model a request with a known beginning costs a third of the CPU of one with a new one. What varies is the walk.
         """
-        kind = (stratum.function, stratum.language, stratum.phrasing, stratum.length, str(count))
-        if kind not in self._sets:
+        kind = (stratum.function, stratum.language, stratum.phrasing, stratum.keyword_position, stratum.length)
+        key = (*kind, str(count))
+        if key not in self._chosen:
             eligible = [item for item in self.measured if (item[0].function, item[0].language) == kind[:2]]
             ranked = sorted(eligible, key=lambda item: -_likeness(item[1], stratum))
-            self._sets[kind] = [_spread(ranked, count, number) for number in range(EXAMPLE_SETS)]
-        return self._sets[kind][seed % EXAMPLE_SETS]
+            self._chosen[key] = _spread(ranked, count)
+        return self._chosen[key]
 
 
-def _spread(ranked: list[tuple[Example, Stratum]], count: int, number: int) -> list[Example]:
-    """Set ``number``: alike examples of different categories and keyword positions; the most alike one comes last."""
-    pool = ranked[: EXAMPLE_SETS * count * 2]
-    random.Random(number).shuffle(pool)
-    pool.sort(key=lambda item: ranked.index(item) // (EXAMPLE_SETS * count))
-    taken: list[tuple[Example, Stratum]] = []
-    for fresh_only in (True, False):
-        for item in pool:
-            known = {(example.category, stratum.keyword_position) for example, stratum in taken}
-            is_fresh = (item[0].category, item[1].keyword_position) not in known
-            if len(taken) < count and item not in taken and (is_fresh or not fresh_only):
-                taken.append(item)
-    return [example for example, _ in reversed(taken)]
+def _spread(ranked: list[tuple[Example, Stratum]], count: int) -> list[Example]:
+    """The most alike ones, of different categories as far as that goes; the most alike comes last."""
+    taken: list[Example] = []
+    for example, _ in ranked[: 2 * count]:
+        if len(taken) < count and example.category not in {other.category for other in taken}:
+            taken.append(example)
+    taken += [example for example, _ in ranked if example not in taken][: count - len(taken)]
+    return taken[::-1]
 
 
 def _likeness(example: Stratum, stratum: Stratum) -> float:

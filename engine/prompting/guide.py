@@ -31,6 +31,23 @@ def guide_schema(
     return {**schema, "properties": {**schema["properties"], "query": query}}
 
 
+def has_room(stratum: Stratum, opening: str, with_keyword: bool) -> bool:
+    """Whether a query of the stratum can begin with ``opening``: words are left, and a place for the keyword."""
+    if stratum.length == ANY:
+        return True
+    low, high = parse_length_band(stratum.length)
+    lead = len(opening.split())
+    if not with_keyword or stratum.keyword_position not in KEYWORD_POSITIONS[:3]:
+        return lead < high
+    return any(_places(stratum, words, lead) for words in range(low, high + 1))
+
+
+def _places(stratum: Stratum, words: int, lead: int) -> list[int]:
+    """Words before the keyword, in a query of ``words`` words that begins with ``lead`` words of its opening."""
+    position = stratum.keyword_position
+    return [place for place in range(lead, words) if place_of_keyword(place, place + 1, words) == position]
+
+
 def build_pattern(stratum: Stratum, keywords: Sequence[str], opening: str, rng: random.Random) -> str:
     """A pattern of ``opening``, free words and, if its position is asked for, one of ``keywords``.
 
@@ -42,13 +59,10 @@ def build_pattern(stratum: Stratum, keywords: Sequence[str], opening: str, rng: 
     start = f"{_escape(opening)} " if lead else ""
     mark = r"\?" if stratum.phrasing == "question" else ""
     if keywords and stratum.keyword_position in KEYWORD_POSITIONS[:3]:
-        words = rng.randint(low, high)
-        places = [
-            place
-            for place in range(lead, words)
-            if place_of_keyword(place, place + 1, words) == stratum.keyword_position
-        ]
-        if places:
+        lengths = [words for words in range(low, high + 1) if _places(stratum, words, lead)]
+        if lengths:
+            words = rng.choice(lengths)
+            places = _places(stratum, words, lead)
             first, last = places[0] - lead, places[-1] - lead
             named = f"({'|'.join(map(_escape, keywords))})"
             most_after = words - 1 - places[0]

@@ -32,8 +32,11 @@ def sample_variables(
     }
 
 
-def example_variables(pack: DomainPack, stratum: Stratum, example: Example) -> dict[str, Any]:
-    """Values for a few-shot turn; ``answer`` is what the assistant section writes."""
+def example_variables(pack: DomainPack, stratum: Stratum, example: Example, number: int) -> dict[str, Any]:
+    """Values for few-shot turn ``number``; ``answer`` is what the assistant section writes.
+
+    The first turn shows a piece of feedback that its answer heeds, so that a weak model does not copy such lines.
+    """
     shown = Stratum(stratum.route, example.function, example.category, example.language)
     return {
         **_shared_variables(pack, shown),
@@ -42,7 +45,7 @@ def example_variables(pack: DomainPack, stratum: Stratum, example: Example) -> d
         "content": None,
         "keyword": example.keyword,
         "opening": "",
-        "feedback": [],
+        "feedback": [] if number else [f"The query was too long; write {len(example.query.split())} words."],
         "previous": "",
         "answer": {"query": example.query},
         "phrasing": stratum.phrasing,

@@ -73,6 +73,10 @@ class Case:
         keywords = self.grounding.content.keywords if self.grounding.content else ()
         return all_forms(word for text in (*self.subject_texts, *keywords) for word in content_words(text))
 
+    def says(self, words: str) -> bool:
+        """Whether a text of the grounding holds ``words`` (folded) one after the other: "bora bora"."""
+        return any(f" {words} " in f" {' '.join(fold_words(text))} " for text in self.subject_texts)
+
     @property
     def action_type(self) -> str:
         """Type of the nodes that end a walk."""

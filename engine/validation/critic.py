@@ -1,4 +1,4 @@
-"""The critique of one candidate: rules, then consistency, then the judge."""
+"""The critique of one candidate: rules and fluency, then consistency, then the judge."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from routenator.engine.domain.pack import DomainPack
 from routenator.engine.sample import Candidate, Completion, Critique, Grounding, Stratum
 from routenator.engine.validation.consistency import ConsistencyCheck
+from routenator.engine.validation.fluency import FluencyCheck
 from routenator.engine.validation.judge import Judge
 from routenator.engine.validation.lexicon import Lexicon
 from routenator.engine.validation.rules import check_rules
@@ -20,6 +21,7 @@ class Critic:
     Attributes:
         pack: The domain.
         lexicon: `Lexicon.from_pack` of the same pack.
+        fluency: ``None`` where the recipe asks for none.
         consistency: ``None`` where no sentence model is installed.
         judge: ``None`` where no judge has earned its vote.
     """
@@ -27,6 +29,7 @@ class Critic:
     pack: DomainPack
     lexicon: Lexicon
     consistency: ConsistencyCheck | None = None
+    fluency: FluencyCheck | None = None
     judge: Judge | None = None
 
     async def critique(
@@ -36,16 +39,27 @@ class Critic:
         grounding: Grounding,
         examples: frozenset[str] = frozenset(),
         seed: int = 0,
+        min_logprob: float | None = None,
     ) -> tuple[Critique, tuple[Completion, ...]]:
         """Every reason against ``candidate``; none means ``accept``, any means ``revise``.
 
         The rules come first, and what they refuse costs no model call. What the attempts allow is for `decide` to say.
 
+        Args:
+            candidate: What was written.
+            stratum: What the slot asks for.
+            grounding: What must justify the row.
+            examples: Queries that prompts show; a copy is a fault.
+            seed: For the judge's sampling.
+            min_logprob: Of the reply's least likely token, if the endpoint said.
+
         Raises:
             EndpointError: The judge's endpoint could not answer.
         """
         findings = check_rules(candidate, stratum, grounding, self.pack, self.lexicon, examples)
-        scores: dict[str, float] = {}
+        scores: dict[str, float] = {} if min_logprob is None else {"min_logprob": min_logprob}
+        if not findings and self.fluency is not None:
+            findings = self.fluency.check(candidate.query, min_logprob)
         completions: tuple[Completion, ...] = ()
         if not findings and self.consistency is not None:
             # Encoding takes tens of milliseconds of CPU: other samples go on meanwhile.

@@ -21,6 +21,7 @@ RULES: tuple[Rule, ...] = (
     rules_leakage.check_template_leakage,
     rules_stratum.check_example_copied,
     rules_form.check_repetition,
+    rules_form.check_article,
     rules_form.check_unfinished,
     rules_form.check_language,
     rules_label.check_wrong_function,

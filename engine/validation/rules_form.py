@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from routenator.engine.display import has_unsafe_characters
+from routenator.engine.prompting.english import takes_an
 from routenator.engine.sample import Finding
 from routenator.engine.validation.case import Case
 from routenator.engine.validation.words import FUNCTION_WORDS, fold_words, word_set
@@ -72,13 +73,24 @@ def check_repetition(case: Case) -> Iterator[Finding]:
         yield Finding("repetition", f"The query repeats '{run[0][:4]}'; write each thing once.", "rules")
         return
     words = fold_words(case.query)
-    doubled = next((a for a, b in pairwise(words) if a == b and a not in case.grounding_forms), None)
+    doubled = next((a for a, b in pairwise(words) if a == b and not case.says(f"{a} {a}")), None)
     pairs = Counter(pair for pair in pairwise(words) if not FUNCTION_WORDS.issuperset(pair))
     repeated_pair = next((pair for pair, count in pairs.items() if count > 1), None)
     often = next((word for word, count in Counter(words).items() if count > 2 and word not in FUNCTION_WORDS), None)
     if doubled or repeated_pair or often:
         what = doubled or often or " ".join(repeated_pair or ())
         yield Finding("repetition", f"The query repeats '{what}'; write each thing once.", "rules")
+
+
+def check_article(case: Case) -> Iterator[Finding]:
+    """``article``: "a" and "an" fit the word after them. English only."""
+    if case.language.split("-")[0] != "en":
+        return
+    for article, word in pairwise(case.query.split()):
+        if article.lower() in ("a", "an") and word[0].isalpha() and takes_an(word) != (article.lower() == "an"):
+            right = "an" if takes_an(word) else "a"
+            yield Finding("article", f"Write '{right} {word}', not '{article} {word}'.", "rules")
+            return
 
 
 def check_unfinished(case: Case) -> Iterator[Finding]:

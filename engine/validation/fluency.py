@@ -1,0 +1,47 @@
+"""Does the query read as if said freely? For weak models, which stumble on rails and make words up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from routenator.engine.domain.pack import DomainPack
+from routenator.engine.sample import Finding
+from routenator.engine.validation.words import fold_words, forms
+
+
+@dataclass(frozen=True)
+class FluencyCheck:
+    """What a fluent query must keep to.
+
+    Attributes:
+        min_logprob: Least log probability of a token of the reply; ``None``: any.
+        words: Known words, folded; ``None``: any word is known.
+    """
+
+    min_logprob: float | None
+    words: frozenset[str] | None
+
+    def check(self, query: str, min_logprob: float | None) -> tuple[Finding, ...]:
+        """What is wrong with ``query``, whose least likely token had ``min_logprob`` (``None``: not known)."""
+        unknown = next((word for word in fold_words(query) if not self._knows(word)), None)
+        if unknown is not None:
+            return (Finding("unknown_word", f"'{unknown}' is not a word; use plain words.", "rules"),)
+        if self.min_logprob is not None and min_logprob is not None and min_logprob < self.min_logprob:
+            message = "The query does not read as if said freely; word it in a simpler way."
+            return (Finding("unlikely_word", message, "rules"),)
+        return ()
+
+    def _knows(self, word: str) -> bool:
+        words = self.words
+        return words is None or not word.isalpha() or any(form in words for form in forms(word))
+
+
+def pack_words(pack: DomainPack, examples: Iterable[str]) -> frozenset[str]:
+    """Every word of the pack's graph, content, categories and of ``examples``, folded."""
+    texts = [text for node in pack.nodes for text in (node.label, *node.aliases)]
+    texts += [text for item in pack.content for text in (item.title, *item.keywords)]
+    texts += [
+        word for category in pack.spec.categories.values() for words in category.keywords.values() for word in words
+    ]
+    return frozenset(word for text in (*texts, *examples) for word in fold_words(text))
