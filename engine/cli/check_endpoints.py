@@ -12,34 +12,44 @@ from routenator.engine.cli.console import EXIT_INCOMPLETE, out, print_json, say
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from routenator.engine.cli.inputs import RunInputs
     from routenator.engine.config import EndpointsFile, Role
     from routenator.engine.llm.checking import RoleCheck
+    from routenator.engine.llm.pool import LlmPool
+    from routenator.engine.validation.calibration import Calibration
 
 
 def check_endpoints(
     endpoints: Annotated[Path | None, typer.Option(help="The endpoints file.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A recipe, whose endpoints file is checked.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe, or a shipped one's name; its endpoints file is checked.")
+    ] = None,
+    pack: Annotated[
+        str | None, typer.Option(help="Beside --endpoints: the pack on whose known pairs the judge is measured.")
+    ] = None,
+    judge: Annotated[
+        bool, typer.Option("--judge/--no-judge", help="Whether the judge is measured, if there is a pack to do it on.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON in place of the table.")] = False,
 ) -> None:
     """Ask every role's endpoint whether it is there and what it can do.
 
     For each role: reachable replicas, the model, how structured output works, whether it sees, latency, tokens/s, and
-    what is wrong with the way to mend it. Exit code 1 if a role that the file names cannot be played.
+    what is wrong with the way to mend it. With a recipe or a pack the judge is measured on known pairs: balanced
+    accuracy, and whether that earns it a vote. Exit code 1 if a role that the file names cannot be played.
 
-    Example: routenator check-endpoints --endpoints recipes/endpoints-vllm.yaml
+    Example: routenator check-endpoints --recipe demo
     """
     import asyncio
-
-    from routenator.engine.config import load_endpoints, load_recipe
 
     if (endpoints is None) == (recipe is None):
         raise typer.BadParameter(
             "name an endpoints file or a recipe, one of the two", param_hint="--endpoints, --recipe"
         )
-    if endpoints is None:
-        assert recipe is not None
-        endpoints = recipe.parent / load_recipe(recipe).endpoints
-    checks = asyncio.run(_check(load_endpoints(endpoints)))
+    if recipe is not None and pack is not None:
+        raise typer.BadParameter("a recipe names its own pack", param_hint="--pack")
+    file, inputs = _load(endpoints, recipe, pack, judge)
+    checks, calibration = asyncio.run(_check(file, inputs))
     broken = [check for check in checks.values() if check.endpoint is not None and not check.works]
     if as_json:
         print_json({"ok": not broken, "roles": {role: as_record(check) for role, check in checks.items()}})
@@ -48,31 +58,71 @@ def check_endpoints(
         for check in checks.values():
             for problem in check.problems:
                 say(f"{check.role}: {problem.what}. {problem.fix}.", style="red" if problem.fatal else "yellow")
+        if calibration is not None:
+            from routenator.engine.cli.services import judge_notice
+
+            say(judge_notice(calibration))
     if broken:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
-async def _check(endpoints: EndpointsFile) -> dict[Role, RoleCheck]:
+def _load(
+    endpoints: Path | None, recipe: str | None, pack: str | None, judge: bool
+) -> tuple[EndpointsFile, RunInputs | None]:
+    """The endpoints file, and what the judge is measured on, if it is to be and some endpoint plays it."""
+    from routenator.engine.cli.inputs import assemble_inputs, find_recipe, load_inputs
+    from routenator.engine.config import Recipe, load_endpoints, load_recipe
+
+    if recipe is not None:
+        path = find_recipe(recipe)
+        file = load_endpoints(path.parent / load_recipe(path).endpoints)
+        is_wanted = judge and file.endpoint_of("judge") is not None
+        return file, load_inputs(path, {}) if is_wanted else None
+    assert endpoints is not None
+    file = load_endpoints(endpoints)
+    if pack is None or not judge or file.endpoint_of("judge") is None:
+        return file, None
+    return file, assemble_inputs(Recipe(pack=pack, rows=1, endpoints=str(endpoints)), file)
+
+
+async def _check(
+    endpoints: EndpointsFile, inputs: RunInputs | None
+) -> tuple[dict[Role, RoleCheck], Calibration | None]:
     """Check with the embedded endpoints started, for as long as it takes."""
-    import asyncio
-    from contextlib import ExitStack
+    from dataclasses import replace
 
+    from routenator.engine.cli.services import open_pool
     from routenator.engine.llm.checking import check_roles
-    from routenator.engine.llm.embedded import acquire_embedded
-    from routenator.engine.llm.pool import LlmPool
 
-    with ExitStack() as leases:
-        base_urls = {}
-        for name in {name for name in endpoints.roles.values() if name is not None}:
-            endpoint = endpoints.endpoints[name]
-            if endpoint.kind == "embedded":
-                lease = await asyncio.to_thread(acquire_embedded, endpoint.model, endpoint.max_in_flight)
-                base_urls[name] = (leases.enter_context(lease).base_url,)
-        pool = LlmPool(endpoints, base_urls)
-        try:
-            return await check_roles(pool)
-        finally:
-            await pool.aclose()
+    async with open_pool(endpoints) as pool:
+        checks = await check_roles(pool)
+        if inputs is None or not checks["judge"].works:
+            return checks, None
+        calibration = await _measure_judge(inputs, pool)
+        if calibration is None:
+            return checks, None
+    accuracy = None if calibration.error else round(calibration.balanced_accuracy, 2)
+    found = {"judge_accuracy": accuracy, "judge_votes": calibration.votes}
+    return {**checks, "judge": replace(checks["judge"], extra=found)}, calibration
+
+
+async def _measure_judge(inputs: RunInputs, pool: LlmPool) -> Calibration | None:
+    """How well the judge tells the pack's known-good pairs from its known-bad ones; ``None`` where it has none."""
+    import asyncio
+
+    from routenator.engine.cli.services import draw_pairs, make_judge
+    from routenator.engine.kg.store import build_graph, load_adjacency
+    from routenator.engine.kg.walker import Walker
+    from routenator.engine.llm.embedded_models import cache_folder
+    from routenator.engine.validation.calibration import measure_judge
+
+    graph = await asyncio.to_thread(build_graph, inputs.pack, cache_folder() / "graphs")
+    pairs = draw_pairs(inputs, Walker(load_adjacency(graph), inputs.pack.spec.walk))
+    if not pairs:
+        return None
+    say(f"Measuring the judge on up to {len(pairs)} known pairs of the pack {inputs.pack.spec.name} ...")
+    judge = make_judge(pool, inputs.pack, inputs.prompts)
+    return await measure_judge(judge, pairs, inputs.recipe.critique.judge_threshold)
 
 
 def as_record(check: RoleCheck) -> dict[str, Any]:
@@ -84,16 +134,15 @@ def as_record(check: RoleCheck) -> dict[str, Any]:
 
 
 def as_table(checks: dict[Role, RoleCheck]) -> Table:
-    """One row a role; the columns of ``extra`` come last."""
+    """One row a role. What ``extra`` holds is said below the table: more columns would not fit 80 characters."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     from routenator.engine.display import show_line
 
-    extra = list(dict.fromkeys(name for check in checks.values() for name in check.extra))
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("role", "endpoint", "model", "replicas", "JSON", "vision", "latency", "tokens/s", *extra, ""):
+    for name in ("role", "endpoint", "model", "replicas", "JSON", "vision", "latency", "tokens/s", ""):
         table.add_column(name, overflow="fold", no_wrap=name not in ("endpoint", "model"))
     for check in checks.values():
         cells = [
@@ -105,7 +154,6 @@ def as_table(checks: dict[Role, RoleCheck]) -> Table:
             {True: "yes", False: "no", None: ""}[check.vision],
             "" if check.latency_ms is None else f"{check.latency_ms:.0f} ms",
             "" if check.tokens_per_s is None else f"{check.tokens_per_s:.0f}",
-            *(str(check.extra.get(name, "")) for name in extra),
             _state(check),
         ]
         table.add_row(*(Text(show_line(cell)) for cell in cells))
