@@ -115,10 +115,12 @@ def test_every_shipped_prompt_serves_a_stratum_and_renders(pack, library):
                 query, _ = prompt.generate(stratum.phrasing, values, 1, bool)
                 assert query, f"{prompt.name} expands to nothing for {stratum}"
                 continue
-            shots = examples.choose(stratum, prompt.meta.examples, 1)
+            shots = examples.choose(stratum, prompt.meta.examples)
             values = sample_variables(pack, stratum, grounding, "photo", "", None)
             assert values.keys() | {"answer"} == GENERATION_VARIABLES
-            messages = prompt.render(values, [example_variables(pack, stratum, shot) for shot in shots])
+            messages = prompt.render(
+                values, [example_variables(pack, stratum, shot, i) for i, shot in enumerate(shots)]
+            )
             assert messages[-1]["role"] == "user" and messages[-1]["content"].strip()
     unused = {name for name, prompt in library.prompts.items() if not name.startswith("judge/") and prompt.meta.weight}
     assert unused - met == set()
