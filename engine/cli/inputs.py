@@ -18,8 +18,9 @@ from routenator.engine.errors import ConfigError, Fault, PromptError, RunError
 from routenator.engine.prompting.examples import Example, ExampleBank, load_examples
 from routenator.engine.prompting.library import PromptLibrary, shipped_prompts
 from routenator.engine.prompting.template import PromptTemplate
+from routenator.engine.prompting.variables import example_variables, sample_variables
 from routenator.engine.routing.fitting import FittedTable, fit_targets
-from routenator.engine.sample import Stratum
+from routenator.engine.sample import Attempt, Candidate, ContentRef, Critique, Finding, Grounding, NodeRef, Stratum
 from routenator.engine.validation.features import measure
 from routenator.engine.validation.lexicon import Lexicon
 
@@ -125,7 +126,7 @@ def assemble_inputs(recipe: Recipe, endpoints: EndpointsFile) -> RunInputs:
     examples = ExampleBank.build(_known_examples(folders, pack), place)
     tables = fit_targets(pack.targets)
     inputs = RunInputs(recipe, endpoints, pack, prompts, examples, lexicon, tables)
-    if faults := _find_unserved(inputs):
+    if faults := _find_unserved(inputs) + _find_faulty_prompts(inputs):
         raise PromptError(faults)
     return inputs
 
@@ -159,13 +160,13 @@ def _strata(tables: tuple[FittedTable, ...]) -> Iterator[Stratum]:
 
 def _find_unserved(inputs: RunInputs) -> list[Fault]:
     """Strata for which no prompt, or no content with an image, is there: one fault for each route and function."""
-    with_image = {(item.type, item.locale.split("-")[0]) for item in inputs.pack.content if item.image}
+    with_image = {item.type for item in inputs.pack.content if item.image}
     found: dict[tuple[str, str, str], Stratum] = {}
     for stratum in _strata(inputs.tables):
         serving = inputs.prompts.serving(stratum)
         if not serving:
             found.setdefault((stratum.route, stratum.function, "prompt"), stratum)
-        elif (stratum.category, stratum.language.split("-")[0]) not in with_image and any(
+        elif stratum.category not in with_image and any(
             isinstance(prompt, PromptTemplate) and prompt.meta.grounding == "image" for prompt in serving
         ):
             found.setdefault((stratum.route, stratum.category, "image"), stratum)
@@ -175,11 +176,47 @@ def _find_unserved(inputs: RunInputs) -> list[Fault]:
         if kind == "prompt"
         else Fault(
             str(inputs.pack.root / "content.jsonl"),
-            f"route {route} needs an image, and category {name} has no content item with one in {stratum.language}",
+            f"route {route} needs an image, and category {name} has no content item with one",
             "Add one, or name the cell under `zero` in targets.yaml",
         )
         for (route, name, kind), stratum in found.items()
     ]
+
+
+def _find_faulty_prompts(inputs: RunInputs) -> list[Fault]:
+    """Prompts that name what the pack lacks, or that cannot be rendered for a sample of it."""
+    pack, faults = inputs.pack, []
+    for prompt in inputs.prompts.prompts.values():
+        for kind, names, known in (
+            ("function", prompt.meta.functions, pack.functions_by_name),
+            ("category", prompt.meta.categories, pack.spec.categories),
+        ):
+            faults += [
+                Fault(prompt.file, f"{kind} {name!r} is not the pack's", f"The pack has {', '.join(known)}")
+                for name in names
+                if name not in known
+            ]
+        if isinstance(prompt, PromptTemplate) and prompt.meta.modality != "judge":
+            try:
+                _render_specimen(prompt, pack)
+            except PromptError as exc:
+                faults += exc.faults
+    return faults
+
+
+def _render_specimen(prompt: PromptTemplate, pack: DomainPack) -> None:
+    """Render ``prompt`` for a sample that has no more than every sample of its grounding has."""
+    function, category = next(iter(pack.functions_by_name)), next(iter(pack.spec.categories))
+    stratum = Stratum(prompt.meta.modality, function, category)
+    content = None if prompt.meta.grounding == "walk" else ContentRef("id", "title", ("keyword",), category)
+    grounding = Grounding(tuple(NodeRef("id", kind, "label") for kind in pack.spec.walk), (), content)
+    labels = dict.fromkeys(pack.spec.walk, "label")
+    example = Example(function=function, category=category, query="query", nodes=labels)
+    shown = [example_variables(pack, stratum, example, number) for number in range(min(prompt.meta.examples, 2))]
+    finding = Finding("length", "message", "rules")
+    refused = Attempt(0, 0, prompt.name, candidate=Candidate("query", {}), critique=Critique("revise", (finding,)))
+    for previous in (None, refused):
+        prompt.render(sample_variables(pack, stratum, grounding, "keyword", "opening", previous), shown)
 
 
 def _digest_folder(folder: Path) -> str:
