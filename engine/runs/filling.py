@@ -11,31 +11,38 @@ from routenator.engine.datasets.near_duplicates import find_duplicates
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.ledger.writer import Duplicate, LedgerWriter
 from routenator.engine.runs.tally import Tally
-from routenator.engine.runs.window import RunSample, StopSwitch, run_window
+from routenator.engine.runs.window import FailureWatch, RunSample, StopSwitch, run_window
 from routenator.engine.sample import SampleKey
 
 
 async def fill_slots(
     run_dir: Path, recipe: Recipe, run_sample: RunSample, writer: LedgerWriter, tally: Tally, stop: StopSwitch
-) -> None:
+) -> str | None:
     """Run passes over the open slots until none is left, the rounds are used up, or ``stop`` is set.
 
     A pass runs each open slot once, in its next round; then exact and near duplicates of the whole run are rejected
-    and their slots are open again.
+    and their slots are open again. A pass in which every sample failed at its endpoint is the last one: the next would
+    use up the slots' rounds for nothing.
+
+    Returns:
+        Why slots with rounds left were given up, or ``None``.
 
     Raises:
         RunError, AuthError: See `run_window`.
     """
+    watch = FailureWatch()
     with LedgerReader(run_dir) as reader:
         while not stop.is_set:
             tally.phase = "generate"
-            await run_window(
-                reader.open_slots(recipe.max_rounds), run_sample, writer, tally, recipe.max_in_flight, stop
-            )
+            slots = reader.open_slots(recipe.max_rounds)
+            await run_window(slots, run_sample, writer, tally, recipe.max_in_flight, stop, watch)
             tally.phase = "dedup"
             await reject_duplicates(run_dir, recipe.dedup.near_threshold, writer, tally)
             if next(reader.open_slots(recipe.max_rounds), None) is None:
-                return
+                return None
+            if watch.barren is not None:
+                return watch.barren
+    return None
 
 
 async def reject_duplicates(run_dir: Path, near_threshold: float, writer: LedgerWriter, tally: Tally) -> int:

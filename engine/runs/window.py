@@ -29,16 +29,34 @@ class StopSwitch:
         self.is_set = True
 
 
-class _FailureWatch:
+class FailureWatch:
+    """Notices that an endpoint is gone, within a pass over the open slots and from pass to pass.
+
+    Attributes:
+        barren: Why the pass under way is in vain: what its last sample failed with, while every one of them failed at
+            its endpoint.
+    """
+
     def __init__(self) -> None:
         self._in_a_row: Counter[str] = Counter()
+        self._got_through = False
+        self.barren: str | None = None
+
+    def begin_pass(self) -> None:
+        """A new pass over the open slots begins."""
+        self._got_through = False
+        self.barren = None
 
     def see(self, record: SampleRecord) -> None:
         """Raise `RunError` when a route's endpoint has failed too many samples without one that it did not."""
         route = record.stratum.route
         if record.error_class != EndpointError.error_class:
             self._in_a_row[route] = 0
+            self._got_through = True
+            self.barren = None
             return
+        if not self._got_through:
+            self.barren = record.error
         self._in_a_row[route] += 1
         if self._in_a_row[route] >= MAX_FAILURES_IN_A_ROW:
             raise RunError(
@@ -54,6 +72,7 @@ async def run_window(
     tally: Tally,
     max_in_flight: int,
     stop: StopSwitch,
+    watch: FailureWatch,
 ) -> None:
     """Run every sample of ``keys``, at most ``max_in_flight`` at a time, and commit it.
 
@@ -64,7 +83,7 @@ async def run_window(
         AuthError, WrongModelError: An endpoint refuses our key, or has not the model. Samples in flight are given up;
             their slots stay open.
     """
-    watch = _FailureWatch()
+    watch.begin_pass()
 
     async def work() -> None:
         for key in keys:

@@ -159,7 +159,7 @@ def test_ctrl_c_twice_leaves_within_five_seconds_and_keeps_what_had_ended(run_fi
         assert files.run().code == 0
 
 
-@pytest.mark.parametrize("phase", ["role checks", "calibration"])
+@pytest.mark.parametrize("phase", ["role checks", pytest.param("calibration", marks=pytest.mark.long)])
 def test_ctrl_c_before_the_first_sample_leaves_at_once(run_files, phase):
     def hang(body):
         if phase == "role checks" or opening_of(body).startswith("You label"):

@@ -48,7 +48,7 @@ def test_delivered_rows_match_the_plan_to_the_row_after_rejections(run_files):
     assert files.query("SELECT count(*) FROM sample WHERE reasons != '[]'")[0][0] > 0, "nothing was refused"
     plan = read_plan(files)
     columns = ", ".join(AXES)
-    delivered = Counter(files.query(f"SELECT {columns} FROM sample WHERE verdict = 'accepted'"))  # noqa: S608
+    delivered = Counter(files.query(f"SELECT {columns} FROM sample WHERE verdict = 'accepted'"))
     planned = Counter(tuple(getattr(plan.stratum(slot), axis) for axis in AXES) for slot in range(20))
     assert delivered == planned
     assert plan.expected_counts("route") == {"heuristic": 2, "text": 12, "vision": 6}

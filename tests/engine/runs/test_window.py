@@ -1,0 +1,140 @@
+import asyncio
+from dataclasses import replace
+
+import pytest
+from factories import make_record
+
+from routenator.engine.errors import AuthError, RunError, WrongModelError
+from routenator.engine.ledger import LedgerReader, LedgerWriter, RunDirectory
+from routenator.engine.runs.tally import Tally
+from routenator.engine.runs.window import MAX_FAILURES_IN_A_ROW, FailureWatch, StopSwitch, run_window
+from routenator.engine.sample import SampleKey
+
+ROWS = 100
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    with RunDirectory.create_or_open(tmp_path / "run", identity={}, planned_rows=ROWS) as run:
+        yield run.path
+
+
+def record_of(key, verdict="accepted", route="text", error_class=None):
+    record = make_record(key.slot, verdict=verdict)
+    stratum = replace(record.stratum, route=route)
+    return replace(record, key=key, stratum=stratum, error_class=error_class, error=error_class and "it is gone")
+
+
+async def run(run_dir, sample, stop=None, max_in_flight=8):
+    """Run all slots; returns the tally and the committed counts."""
+    tally = Tally(ROWS, {})
+    try:
+        async with LedgerWriter(run_dir, on_failure=lambda failure: None) as writer:
+            keys = (SampleKey(slot) for slot in range(ROWS))
+            await run_window(keys, sample, writer, tally, max_in_flight, stop or StopSwitch(), FailureWatch())
+    finally:
+        with LedgerReader(run_dir) as reader:
+            tally.committed = reader.counts()
+    return tally
+
+
+def committed(run_dir):
+    with LedgerReader(run_dir) as reader:
+        return reader.counts()
+
+
+async def test_every_sample_runs_once_and_no_more_than_allowed_at_a_time(run_dir):
+    running, most, seen = 0, 0, []
+
+    async def sample(key):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.001 * (key.slot % 3))
+        running -= 1
+        seen.append(key.slot)
+        return record_of(key)
+
+    tally = await run(run_dir, sample, max_in_flight=5)
+    assert sorted(seen) == list(range(ROWS))
+    assert most == 5
+    assert (tally.accepted, tally.in_flight) == (ROWS, 0)
+    assert committed(run_dir).accepted == ROWS
+
+
+async def test_stopping_takes_nothing_new_and_commits_what_is_in_flight(run_dir):
+    stop, begun = StopSwitch(), []
+
+    async def sample(key):
+        begun.append(key)
+        if len(begun) == 20:
+            stop.set()
+        await asyncio.sleep(0.005)
+        return record_of(key)
+
+    await run(run_dir, sample, stop)
+    assert 20 <= len(begun) <= 27
+    assert committed(run_dir).accepted == len(begun)
+
+
+@pytest.mark.parametrize("error", [AuthError("no", status=401), WrongModelError("another", status=404)])
+async def test_a_refusing_endpoint_ends_the_window_and_keeps_what_had_ended(run_dir, error):
+    async def sample(key):
+        await asyncio.sleep(0.001 if key.slot < 30 else 0.05)
+        if key.slot == 30:
+            raise error
+        return record_of(key)
+
+    with pytest.raises(type(error)):
+        await run(run_dir, sample)
+    counts = committed(run_dir)
+    assert counts.accepted >= 30
+    assert counts.failed == counts.rejected == 0
+
+
+async def test_a_dead_endpoint_does_not_hide_behind_a_route_that_needs_none(run_dir):
+    async def sample(key):
+        await asyncio.sleep(0)
+        if key.slot % 2:
+            return record_of(key, route="heuristic")
+        return record_of(key, "failed", error_class="endpoint")
+
+    with pytest.raises(RunError, match="25 text samples failed one after another, the last with: it is gone"):
+        await run(run_dir, sample)
+    assert MAX_FAILURES_IN_A_ROW <= committed(run_dir).failed <= MAX_FAILURES_IN_A_ROW + 8
+
+
+async def test_failures_that_are_not_the_endpoints_do_not_stop_a_run(run_dir):
+    async def sample(key):
+        return record_of(key, "failed", error_class="image")
+
+    await run(run_dir, sample)
+    assert committed(run_dir).failed == ROWS
+
+
+async def test_cancelling_gives_up_what_is_in_flight_and_commits_the_rest(run_dir):
+    async def sample(key):
+        if key.slot >= 10:
+            await asyncio.sleep(60)
+        return record_of(key)
+
+    task = asyncio.create_task(run(run_dir, sample))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert committed(run_dir).accepted == 10
+
+
+def test_a_pass_is_barren_only_when_nothing_got_through():
+    watch = FailureWatch()
+    watch.begin_pass()
+    watch.see(record_of(SampleKey(0), "failed", error_class="endpoint"))
+    assert watch.barren == "it is gone"
+    watch.see(record_of(SampleKey(1), "rejected", error_class="length"))
+    assert watch.barren is None
+    watch.see(record_of(SampleKey(2), "failed", error_class="endpoint"))
+    assert watch.barren is None
+    watch.begin_pass()
+    watch.see(record_of(SampleKey(0, 1), "failed", error_class="endpoint"))
+    assert watch.barren == "it is gone"
