@@ -32,6 +32,12 @@ def _stem(word: str) -> str:
     return word
 
 
+def speaks_of(item: ContentItem, node: NodeRef) -> bool:
+    """Whether title or keywords of ``item`` hold a word of the node's label."""
+    words = {word for text in (item.title, *item.keywords) for word in stem_words(text)}
+    return not words.isdisjoint(stem_words(node.label))
+
+
 class ContentIndex:
     """An inverted index over a pack's content, by category, language and whether there is an image."""
 

@@ -6,9 +6,13 @@ from langgraph.runtime import Runtime
 
 from routenator.engine.deps import Deps
 from routenator.engine.errors import DeadEndError
+from routenator.engine.kg.content import speaks_of
 from routenator.engine.prompting.template import PromptTemplate
-from routenator.engine.sample import ContentRef, Grounding, NodeRef, Stratum, derive_seed
+from routenator.engine.sample import ContentRef, Grounding, SampleKey, Stratum, derive_seed
 from routenator.engine.state import SampleState, SampleUpdate
+
+MAX_DRAWS = 24
+"""Walks drawn for content that fits; each costs microseconds."""
 
 
 async def walk(state: SampleState, runtime: Runtime[Deps]) -> SampleUpdate:
@@ -27,26 +31,39 @@ async def walk(state: SampleState, runtime: Runtime[Deps]) -> SampleUpdate:
     deps, key, stratum = runtime.context, state["key"], state["stratum"]
     assert stratum is not None and state["prompt"] is not None
     regrounds = state["regrounds"] + (state["grounding"] is not None)
-    seed = derive_seed(deps.seed, key.slot, key.round, "walk", regrounds)
-    with state["recorder"].span("walk", {"seed": seed, "regrounds": regrounds}) as span:
-        nodes, hops = deps.walker.walk(stratum.function, stratum.category, seed)
-        prompt = deps.prompts.prompts[state["prompt"]]
-        needs = prompt.meta.grounding if isinstance(prompt, PromptTemplate) else "walk"
-        content = None if needs == "walk" else _pick_content(deps, nodes, stratum, seed, needs_image=needs == "image")
+    prompt = deps.prompts.prompts[state["prompt"]]
+    needs = prompt.meta.grounding if isinstance(prompt, PromptTemplate) else "walk"
+    with state["recorder"].span("walk", {"regrounds": regrounds}) as span:
+        grounding = _draw_grounding(deps, key, stratum, regrounds, needs)
+        content = grounding.content
         span.output = {
-            "path": [node.id for node in nodes],
-            "labels": [node.label for node in nodes],
-            "weights": [hop.weight for hop in hops],
+            "path": [node.id for node in grounding.nodes],
+            "labels": [node.label for node in grounding.nodes],
+            "weights": [hop.weight for hop in grounding.hops],
             "content": None if content is None else content.id,
         }
-    return {"grounding": Grounding(nodes, hops, content), "regrounds": regrounds, "tries": 0}
+    return {"grounding": grounding, "regrounds": regrounds, "tries": 0}
 
 
-def _pick_content(
-    deps: Deps, nodes: tuple[NodeRef, ...], stratum: Stratum, seed: int, *, needs_image: bool
-) -> ContentRef:
-    item = deps.content.pick(nodes, stratum.category, stratum.language, seed, needs_image=needs_image)
-    if item is None:
-        kind = "content item with an image" if needs_image else "content item"
-        raise DeadEndError(f"the pack has no {kind} of category {stratum.category} in {stratum.language}")
-    return ContentRef(item.id, item.title, item.keywords, item.type, item.image)
+def _draw_grounding(deps: Deps, key: SampleKey, stratum: Stratum, regrounds: int, needs: str) -> Grounding:
+    """A walk and the content that fits it.
+
+    Where content is needed, walks are drawn until the content speaks of the walk's subject (the node before the
+    action), at most `MAX_DRAWS` of them: an image of something else would ground nothing. Without luck the first stays.
+    """
+    first: Grounding | None = None
+    for draw in range(MAX_DRAWS):
+        seed = derive_seed(deps.seed, key.slot, key.round, "walk", regrounds, draw)
+        nodes, hops = deps.walker.walk(stratum.function, stratum.category, seed)
+        if needs == "walk":
+            return Grounding(nodes, hops)
+        item = deps.content.pick(nodes, stratum.category, stratum.language, seed, needs_image=needs == "image")
+        if item is None:
+            kind = "content item with an image" if needs == "image" else "content item"
+            raise DeadEndError(f"the pack has no {kind} of category {stratum.category} in {stratum.language}")
+        grounding = Grounding(nodes, hops, ContentRef(item.id, item.title, item.keywords, item.type, item.image))
+        if speaks_of(item, nodes[-2]):
+            return grounding
+        first = first or grounding
+    assert first is not None
+    return first
