@@ -197,6 +197,11 @@ def _find_faulty_prompts(inputs: RunInputs) -> list[Fault]:
                 if name not in known
             ]
         if isinstance(prompt, PromptTemplate) and prompt.meta.modality != "judge":
+            argument = pack.spec.arguments.free_text
+            asked = prompt.meta.answer_schema["properties"].get(argument, {"type": "string"})
+            if not isinstance(asked, dict) or asked.get("type") != "string":
+                message = f"{argument!r} is no string in the answer's schema"
+                faults.append(Fault(prompt.file, message, "Write `type: string`", field="schema"))
             try:
                 _render_specimen(prompt, pack)
             except PromptError as exc:

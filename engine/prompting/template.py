@@ -183,6 +183,9 @@ def _schema_fault(meta: TemplateMeta) -> str | None:
         return f"not a valid JSON schema: {exc.message}"
     if meta.modality == "judge":
         return None
-    if schema.get("properties", {}).get("query") is None or "query" not in schema.get("required", ()):
+    query = schema.get("properties", {}).get("query")
+    if query is None or "query" not in schema.get("required", ()):
         return "the answer's schema does not require `query`"
+    if not isinstance(query, dict) or query.get("type") != "string":
+        return "`query` is no string in the answer's schema"
     return None

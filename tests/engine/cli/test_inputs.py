@@ -168,6 +168,15 @@ def test_prompt_that_cannot_be_rendered_is_found_before_anything_is_spent(
     assert fault.file.endswith("own.md")
 
 
+def test_free_text_that_is_no_string_in_an_answers_schema_is_a_fault(workspace: Workspace) -> None:
+    schema = "{type: object, properties: {query: {type: string}, prompt: {type: integer}}, required: [query]}"
+    workspace.add("pack/prompts/text/own.md", f"---\nmodality: text\nschema: {schema}\n---\n## user\nhi\n")
+    (fault,) = workspace.faults()
+    assert "'prompt' is no string" in fault.message
+    workspace.edit("pack/prompts/text/own.md", "integer", "string")
+    assert "text/own" in workspace.load().prompts.prompts
+
+
 def test_content_is_there_for_a_prompt_that_asks_for_it(workspace: Workspace) -> None:
     workspace.add_text_prompt("grounding: content", "{{ content.title }} {{ labels.SceneObject }}")
     assert "text/own" in workspace.load().prompts.prompts

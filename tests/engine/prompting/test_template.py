@@ -89,6 +89,7 @@ def test_few_shot_template_without_examples_asks_plainly(write_prompt: WriteProm
             3,
             "does not require `query`",
         ),
+        (f"---\nmodality: text\n{SCHEMA.replace('string', 'integer')}\n---\n## user\nhi", 3, "`query` is no string"),
         (f"---\nmodality: text\nexamples: 2\n{SCHEMA}\n---\n## user\nhi", 3, "one turn of each role"),
         (f"---\nmodality: text\n{SCHEMA}\n---\n## user\nhi\n## assistant\nho", None, "the last section is not"),
         (f"---\nmodality: text\n{SCHEMA}\n---\n## system\nhi", None, "the last section is not"),
