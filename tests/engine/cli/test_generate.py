@@ -232,13 +232,29 @@ def test_a_judge_that_tells_good_from_bad_votes(run_files):
     assert spent[0][0] > 0
 
 
-def test_a_pack_whose_walks_dead_end_rejects_those_rows_and_names_what_is_missing(run_files, fake):
-    files = run_files(fake.base_url, recipe={"rows": 10, "max_rounds": 1})
+def cut_edges(files, *starts):
+    """Remove every edge whose line begins or ends like one of ``starts``."""
     edges = files.pack / "graph" / "edges.csv"
-    # No design type of icons leads anywhere that ends in generate, and the walk has to find that out.
-    kept = [line for line in edges.read_text().splitlines() if not line.startswith("design_icon,")]
+    kept = [line for line in edges.read_text().splitlines() if not any(f",{start}" in f",{line}" for start in starts)]
     edges.write_text("\n".join(kept) + "\n")
+
+
+def test_walks_go_round_a_dead_end(run_files, fake):
+    files = run_files(fake.base_url, recipe={"rows": 8})
+    cut_edges(files, "object_cup,action_", "object_cat,action_")
     ended = files.run()
-    assert ended.code in (0, 1, 2), ended.err
-    if ended.code == 2:
-        assert "design_icon" in ended.err
+    assert ended.code == 0, ended.err
+    assert files.query("SELECT count(*) FROM sample WHERE error_class = 'dead_end'") == [(0,)]
+    labels = {node["label"] for row in files.rows() for node in row["grounding"]["nodes"]}
+    assert labels.isdisjoint({"coffee cup", "cat"})
+
+
+def test_targets_that_no_walk_can_serve_are_refused_by_cell_before_anything_is_spent(run_files, fake):
+    files = run_files(fake.base_url)
+    cut_edges(files, "action_create", "action_draw", "action_design")
+    ended = files.run()
+    assert ended.code == 2
+    for category in ("image", "template", "icon", "background"):
+        assert f"function=generate, category={category}, but no walk" in ended.err
+    assert not files.run_dir.exists()
+    assert not fake.requests
