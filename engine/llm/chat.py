@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from routenator.engine.sample import Completion
+
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
@@ -55,3 +57,19 @@ class ChatReply:
     latency_ms: float
     requests: tuple[dict[str, Any], ...] = ()
     min_logprob: float | None = None
+
+
+def to_completion(messages: tuple[dict[str, Any], ...], reply: ChatReply) -> Completion:
+    """The call for the trace: ``messages`` as they are to be shown, and what was answered."""
+    return Completion(
+        messages=messages,
+        text=reply.text,
+        endpoint=reply.endpoint,
+        model=reply.model,
+        finish_reason=reply.finish_reason,
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=reply.completion_tokens,
+        latency_ms=reply.latency_ms,
+        requests=reply.requests,
+        min_logprob=reply.min_logprob,
+    )

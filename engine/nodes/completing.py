@@ -8,7 +8,7 @@ from typing import Any
 from routenator.engine.config import Role
 from routenator.engine.deps import Deps
 from routenator.engine.errors import AuthError, EndpointError, SampleError
-from routenator.engine.llm.chat import ChatReply, ChatRequest
+from routenator.engine.llm.chat import ChatReply, ChatRequest, to_completion
 from routenator.engine.llm.structured import parse_json
 from routenator.engine.nodes.attempting import Task, keywords_for, make_candidate, next_task
 from routenator.engine.prompting.guide import guide_schema, has_room
@@ -55,7 +55,7 @@ async def attempt_completion(
                 task.number,
                 task.seed,
                 task.prompt,
-                completion=_to_completion(shown, reply),
+                completion=to_completion(shown, reply),
                 candidate=make_candidate(deps, task.stratum, query, free_text),
             )
         except AuthError:
@@ -66,7 +66,7 @@ async def attempt_completion(
                 task.number,
                 task.seed,
                 task.prompt,
-                completion=_to_completion(shown, reply) if reply is not None else _partial(shown, exc),
+                completion=to_completion(shown, reply) if reply is not None else _partial(shown, exc),
                 error_class=exc.error_class,
                 error=exc.what,
             )
@@ -123,21 +123,6 @@ def _choose_opening(task: Task, template: PromptTemplate, with_keyword: bool) ->
         return ""
     fitting = [text for text in openings if has_room(task.stratum, text, with_keyword)]
     return random.Random(derive_seed(task.seed, "opening")).choice(fitting or [min(openings, key=len)])
-
-
-def _to_completion(messages: tuple[dict[str, Any], ...], reply: ChatReply) -> Completion:
-    return Completion(
-        messages=messages,
-        text=reply.text,
-        endpoint=reply.endpoint,
-        model=reply.model,
-        finish_reason=reply.finish_reason,
-        prompt_tokens=reply.prompt_tokens,
-        completion_tokens=reply.completion_tokens,
-        latency_ms=reply.latency_ms,
-        requests=reply.requests,
-        min_logprob=reply.min_logprob,
-    )
 
 
 def _partial(messages: tuple[dict[str, Any], ...], error: SampleError) -> Completion:

@@ -13,7 +13,7 @@ from routenator.engine.config import Role
 from routenator.engine.display import show_line
 from routenator.engine.domain.pack import DomainPack
 from routenator.engine.errors import EndpointError, ParseError, SampleError
-from routenator.engine.llm.chat import ChatReply, ChatRequest
+from routenator.engine.llm.chat import ChatReply, ChatRequest, to_completion
 from routenator.engine.llm.structured import parse_json
 from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.sample import Candidate, Completion, Finding, Grounding, Stratum, derive_seed
@@ -169,17 +169,7 @@ class Judge:
             raise
         except SampleError:
             return None, ()
-        completion = Completion(
-            messages=request.messages,
-            text=reply.text,
-            endpoint=reply.endpoint,
-            model=reply.model,
-            finish_reason=reply.finish_reason,
-            prompt_tokens=reply.prompt_tokens,
-            completion_tokens=reply.completion_tokens,
-            latency_ms=reply.latency_ms,
-            requests=reply.requests,
-        )
+        completion = to_completion(request.messages, reply)
         try:
             return parse_json(reply.text, schema), (completion,)
         except ParseError:
