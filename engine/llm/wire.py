@@ -145,7 +145,7 @@ def read_answer(content: bytes, asked_model: str, key: str | None) -> Answer:
 
 
 def _least_logprob(logprobs: Any) -> float | None:
-    """The least of the tokens' log probabilities; ``None`` if the server gave none. Bare NaN and null are passed over."""
+    """Least of the tokens' log probabilities; ``None`` if the server gave none. Bare NaN and null are passed over."""
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     values = [token.get("logprob") for token in tokens or () if isinstance(token, dict)]
     return min((value for value in values if isinstance(value, int | float) and math.isfinite(value)), default=None)
