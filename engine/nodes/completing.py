@@ -7,7 +7,7 @@ from typing import Any
 
 from routenator.engine.config import Role
 from routenator.engine.deps import Deps
-from routenator.engine.errors import AuthError, EndpointError, SampleError
+from routenator.engine.errors import AuthError, EndpointError, PromptError, SampleError
 from routenator.engine.llm.chat import ChatReply, ChatRequest, to_completion
 from routenator.engine.llm.structured import parse_json
 from routenator.engine.nodes.attempting import Task, keywords_for, make_candidate, next_task
@@ -38,11 +38,15 @@ async def attempt_completion(
 
     Raises:
         AuthError: The endpoint refuses our key: nothing can go on.
+        SampleError: The prompt cannot be rendered with this sample's values.
     """
     task = next_task(state, deps)
     template = deps.prompts.template(task.prompt)
     with state["recorder"].span(node, {"attempt": task.number, "seed": task.seed, "prompt": task.prompt}) as span:
-        request, shown = _build_request(state, deps, task, template, image)
+        try:
+            request, shown = _build_request(state, deps, task, template, image)
+        except PromptError as exc:
+            raise SampleError(f"the prompt cannot be rendered: {exc.what}") from None
         role = template.meta.role or default_role
         failure: SampleError | None = None
         reply: ChatReply | None = None

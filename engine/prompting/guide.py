@@ -39,35 +39,42 @@ def has_room(stratum: Stratum, opening: str, with_keyword: bool) -> bool:
     lead = len(opening.split())
     if not with_keyword or stratum.keyword_position not in KEYWORD_POSITIONS[:3]:
         return lead < high
-    return any(_places(stratum, words, lead) for words in range(low, high + 1))
+    return any(_places(stratum, words, lead, 1) for words in range(low, high + 1))
 
 
-def _places(stratum: Stratum, words: int, lead: int) -> list[int]:
-    """Words before the keyword, in a query of ``words`` words that begins with ``lead`` words of its opening."""
+def _places(stratum: Stratum, words: int, lead: int, size: int) -> list[int]:
+    """Where a keyword of ``size`` words may begin, in a query of ``words`` words whose first ``lead`` are fixed."""
     position = stratum.keyword_position
-    return [place for place in range(lead, words) if place_of_keyword(place, place + 1, words) == position]
+    return [
+        place for place in range(lead, words - size + 1) if place_of_keyword(place, place + size, words) == position
+    ]
 
 
 def build_pattern(stratum: Stratum, keywords: Sequence[str], opening: str, rng: random.Random) -> str:
     """A pattern of ``opening``, free words and, if its position is asked for, one of ``keywords``.
 
     Every match has a length of the band. The keyword's place is right for a length that is drawn inside the band, so
-    that a run fills the band and not only one end of it; a match of another length may have it a word off.
+    that a run fills the band and not only one end of it; matches may be a word or two longer or shorter than that, and
+    then the keyword may stand a word off.
     """
     low, high = parse_length_band(stratum.length)
     lead = len(opening.split())
     start = f"{_escape(opening)} " if lead else ""
     mark = r"\?" if stratum.phrasing == "question" else ""
     if keywords and stratum.keyword_position in KEYWORD_POSITIONS[:3]:
-        lengths = [words for words in range(low, high + 1) if _places(stratum, words, lead)]
+        size = len(rng.choice(keywords).split())
+        lengths = [words for words in range(low, high + 1) if _places(stratum, words, lead, size)]
         if lengths:
             words = rng.choice(lengths)
-            places = _places(stratum, words, lead)
-            first, last = places[0] - lead, places[-1] - lead
-            named = f"({'|'.join(map(_escape, keywords))})"
-            most_after = words - 1 - places[0]
-            least_after = max(0, low - 1 - places[-1], words - 1 - places[-1])
-            return f"^{start}{_repeat(f'{_WORD} ', first, last)}{named}{_tail(least_after, most_after)}{mark}$"
+            places = _places(stratum, words, lead, size)
+            # Before and after vary independently of each other: fewer places, until every sum is in the band.
+            while low - places[0] > high - places[-1]:
+                places.pop(rng.choice((0, -1)))
+            least = max(low - places[0], words - places[-1] - 1) - size
+            most = min(high - places[-1], words - places[0] + 1) - size
+            named = "|".join(_escape(keyword) for keyword in keywords if len(keyword.split()) == size)
+            before = _repeat(f"{_WORD} ", places[0] - lead, places[-1] - lead)
+            return f"^{start}{before}({named}){_tail(max(0, least), most)}{mark}$"
     least, most = max(1, low - lead), max(1, high - lead)
     return f"^{start}{_repeat(f'{_WORD} ', least - 1, most - 1)}{_LAST_WORD}{mark}$"
 
