@@ -97,9 +97,9 @@ def test_a_run_goes_on_where_it_stood_and_never_replays_finished_rows(run_files)
         # Vision fails at first: two slots of five stay open.
         blind = Reply.status(400, "no images today")
         fake.answer = lambda body: blind if opening_of(body).startswith("You look") else writer.answer(body)
-        files = run_files(fake.base_url, recipe={"rows": 20, "max_rounds": 0})
+        files = run_files(fake.base_url, recipe={"rows": 10, "max_rounds": 0})
         assert files.run().code == 1
-        assert files.query("SELECT count(*) FROM sample WHERE verdict = 'failed'") == [(8,)]
+        assert files.query("SELECT count(*) FROM sample WHERE verdict = 'failed'") == [(4,)]
         before = len(generations(fake))
         fake.answer = writer.answer
         files.recipe["max_rounds"] = 4
@@ -107,8 +107,8 @@ def test_a_run_goes_on_where_it_stood_and_never_replays_finished_rows(run_files)
         assert ended.code == 0, ended.err
         [(samples, attempts)] = files.query("SELECT count(*), sum(attempts) FROM sample WHERE round > 0")
         assert len(generations(fake)) - before == attempts
-        assert samples == 8
-    assert files.query("SELECT count(*) FROM sample WHERE round = 0") == [(20,)]
+        assert samples == 4
+    assert files.query("SELECT count(*) FROM sample WHERE round = 0") == [(10,)]
 
 
 def test_a_changed_recipe_is_refused_with_the_change(run_files, fake):
