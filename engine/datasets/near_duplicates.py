@@ -23,7 +23,6 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from datasketch import MinHash
 from numpy.typing import NDArray
 
 from routenator.engine.sample import SampleKey
@@ -156,6 +155,9 @@ def _collisions(texts: list[str], threshold: float) -> Iterator[tuple[int, list[
 
 def _signatures(texts: list[str], permutations: int) -> NDArray[np.uint32]:
     """MinHash signatures: uint32, (texts, permutations)."""
+    # Here, because it brings in half of scipy: a second of every command that never looks for duplicates.
+    from datasketch import MinHash
+
     signatures = np.empty((len(texts), permutations), dtype=np.uint32)
     encoded = ([shingle.encode("utf-8", "surrogatepass") for shingle in shingles(text)] for text in texts)
     for index, minhash in enumerate(MinHash.generator(encoded, num_perm=permutations, hashfunc=zlib.crc32)):

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import rel_entr
-from scipy.stats import chi2
+from scipy.special import chdtrc, rel_entr
 
 from routenator.engine.reports.report import Cell, Comparison, Fit
 
@@ -56,7 +55,7 @@ def fit_counts(shares: Mapping[Values, float], counts: Mapping[Values, int]) -> 
         # Rows where the target is zero: no draw from it would give them.
         return Fit(None, freedom, 0.0, distance, small)
     statistic = float((np.square(observed - expected)[targeted] / expected[targeted]).sum())
-    p_value = float(chi2.sf(statistic, freedom)) if freedom else 1.0
+    p_value = float(chdtrc(freedom, statistic)) if freedom else 1.0
     return Fit(statistic, freedom, p_value, distance, small)
 
 
