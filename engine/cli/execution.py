@@ -82,7 +82,7 @@ async def execute(inputs: RunInputs, run_dir: Path, *, as_json: bool) -> Outcome
             runner = make_runner(inputs, knowledge, pool, meta)
             interrupts.is_filling = True
             async with show_progress(tally, as_json=as_json):
-                given_up = await fill_slots(run_dir, inputs.recipe, runner, writer, tally, stop)
+                given_up = await fill_slots(run_dir, inputs.recipe, runner, runner.prefix_of, writer, tally, stop)
             if given_up is not None:
                 say(f"Every sample of the last pass failed at its endpoint, the last with: {given_up}", style="yellow")
                 say("Mend it and give the same command again: the open slots have rounds left.")

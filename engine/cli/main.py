@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -54,5 +55,8 @@ def _options(
 
 def main() -> None:
     """Entry point of the ``routenator`` command."""
+    # Before numpy is loaded: its threads cost the sentence model's small products seven times the CPU, and it is the
+    # samples in flight that keep the cores busy.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with friendly_errors():
         app()

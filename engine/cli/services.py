@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from routenator.engine.cli.inputs import RunInputs
-from routenator.engine.config import EndpointsFile, Role
+from routenator.engine.config import Endpoint, EndpointsFile, Role
 from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.deps import Deps
 from routenator.engine.domain.pack import DomainPack
@@ -19,10 +20,12 @@ from routenator.engine.kg.content import ContentIndex
 from routenator.engine.kg.store import build_graph, load_adjacency
 from routenator.engine.kg.walker import Walker
 from routenator.engine.llm.checking import RoleCheck, check_roles
-from routenator.engine.llm.embedded import acquire_embedded
+from routenator.engine.llm.embedded import EmbeddedLease, acquire_embedded, default_replicas
 from routenator.engine.llm.embedded_models import cache_folder
 from routenator.engine.llm.pool import LlmPool
+from routenator.engine.nodes.route import draw_prompt
 from routenator.engine.prompting.library import PromptLibrary
+from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.routing.fitting import FittedTable, without_route
 from routenator.engine.routing.plan import Plan
 from routenator.engine.runs.sampling import run_sample
@@ -52,13 +55,23 @@ async def open_pool(endpoints: EndpointsFile) -> AsyncIterator[LlmPool]:
         for name in sorted({name for name in endpoints.roles.values() if name is not None}):
             endpoint = endpoints.endpoints[name]
             if endpoint.kind == "embedded":
-                lease = await asyncio.to_thread(acquire_embedded, endpoint.model, endpoint.max_in_flight)
-                base_urls[name] = (leases.enter_context(lease).base_url,)
+                base_urls[name] = await asyncio.to_thread(_start_replicas, endpoint, leases)
         pool = LlmPool(endpoints, base_urls)
         try:
             yield pool
         finally:
             await pool.aclose()
+
+
+def _start_replicas(endpoint: Endpoint, leases: ExitStack) -> tuple[str, ...]:
+    """Base URLs of the machine's embedded servers for ``endpoint``, held by ``leases``."""
+
+    def start(replica: int) -> EmbeddedLease:
+        return acquire_embedded(endpoint.model, endpoint.max_in_flight, replica=replica)
+
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(start, range(default_replicas())))
+    return tuple(leases.enter_context(lease).base_url for lease in found)
 
 
 @dataclass(frozen=True)
@@ -213,6 +226,14 @@ class SampleRunner:
     async def __call__(self, key: SampleKey) -> SampleRecord:
         """One sample, start to end."""
         return await run_sample(key, self.invoke, self.deps.plan)
+
+    def prefix_of(self, key: SampleKey) -> str | None:
+        """Names the beginning of the sample's prompt: its template and what chooses the few-shot turns."""
+        stratum, prompt = draw_prompt(self.deps, key)
+        if not isinstance(prompt, PromptTemplate):
+            return None
+        kind = (stratum.function, stratum.language, stratum.phrasing, stratum.keyword_position, stratum.length)
+        return "|".join((prompt.name, *kind))
 
 
 def _fluency(inputs: RunInputs, knowledge: Knowledge) -> FluencyCheck | None:

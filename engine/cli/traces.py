@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -36,6 +36,7 @@ def list_traces(
     """
     from routenator.engine.ledger.reader import LedgerReader, SampleFilter
     from routenator.engine.traces.formatting import VERDICT_STYLES
+    from routenator.engine.traces.listing import format_samples
 
     if verdict is not None and verdict not in VERDICT_STYLES:
         fix = f"Give one of {', '.join(VERDICT_STYLES)}"
@@ -47,7 +48,7 @@ def list_traces(
     if as_json:
         print_json({"total": total, "samples": rows})
         return
-    out.print(_format_rows(rows))
+    out.print(format_samples(rows, out.width))
     say(f"{len(rows):,} of {total:,} samples; `routenator traces show {run_dir} TRACE` shows one", style="dim")
 
 
@@ -81,28 +82,3 @@ def show_trace(
         print_json(record)
     else:
         out.print(format_trace(record))
-
-
-def _format_rows(rows: list[dict[str, Any]]) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
-    from routenator.engine.display import show_line
-    from routenator.engine.traces.formatting import VERDICT_STYLES
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("trace", "verdict", "template", "function", "category", "tries"):
-        table.add_column(name, no_wrap=True, justify="right" if name == "tries" else "left")
-    table.add_column("query, or what ended it", overflow="fold", ratio=1)
-    for row in rows:
-        words = Text(show_line(row["query"] or "", 120))
-        if row["error_class"]:
-            words.append(f"  {show_line(row['error_class'])}", style="yellow")
-        table.add_row(
-            row["trace_id"],
-            Text(row["verdict"], style=VERDICT_STYLES[row["verdict"]]),
-            *(Text(show_line(row[name] or "", 24)) for name in ("template", "function", "category")),
-            str(row["attempts"]),
-            words,
-        )
-    return table

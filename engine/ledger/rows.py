@@ -58,7 +58,12 @@ def build_row(record: SampleRecord, committed_at: float) -> tuple[Cell, ...]:
         if attempt.error_class is not None:
             reasons.append(f"error:{attempt.error_class}")
         if attempt.critique is not None:
-            reasons += [f"{finding.source}:{finding.code}" for finding in attempt.critique.findings]
+            # An attempt without a candidate is criticised for its own error: that is one reason, not two.
+            reasons += [
+                f"{finding.source}:{finding.code}"
+                for finding in attempt.critique.findings
+                if finding.source != "parse" or finding.code != attempt.error_class
+            ]
         if (completion := attempt.completion) is not None:
             endpoint, model = completion.endpoint, completion.model
             prompt_tokens += completion.prompt_tokens

@@ -1,4 +1,4 @@
-"""The embedded endpoint: one llama.cpp server per machine, shared by every run, started and replaced as needed.
+"""The embedded endpoint: llama.cpp servers, one set per machine, shared by every run, started and replaced as needed.
 
 Failure policy: a server that died, hangs or belongs to nobody is replaced by whoever next needs one; a user that is
 killed lets go of its lease through the kernel; a server without a lease ends by itself. See
@@ -28,6 +28,8 @@ from routenator.engine.llm.embedded_models import cache_folder, prepare_model
 
 MAX_SLOTS = 8
 """Completions computed at once: the batch is what makes a CPU worth its while (see ``benchmarks/embedded.py``)."""
+MAX_REPLICAS = 4
+"""Each takes about 0.8 GB of memory."""
 SLOT_TOKENS = 1536
 """Context of a slot, prompt and reply together."""
 LINGER_S = 30.0
@@ -39,9 +41,18 @@ POLL_S = 0.05
 LOG_TAIL_LINES = 15
 
 
+def default_replicas() -> int:
+    """Servers to start: one for each core that this process may use, at most `MAX_REPLICAS`.
+
+    Servers of one thread each do not wait for one another. Two threads of one server do, at every layer: beside a busy
+    neighbour they were seen to be seven times slower than one.
+    """
+    return min(len(os.sched_getaffinity(0)), MAX_REPLICAS)
+
+
 def default_threads() -> int:
-    """Compute threads: all cores that this process may use but one, which is left to the run itself; at most 8."""
-    return min(max(1, len(os.sched_getaffinity(0)) - 1), 8)
+    """Compute threads of each server, when there are `default_replicas` of them; at most 8."""
+    return min(max(1, len(os.sched_getaffinity(0)) // default_replicas()), 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +63,13 @@ class ServerSettings:
     slots: int
     slot_tokens: int = SLOT_TOKENS
     threads: int = 1
+    replica: int = 0
 
     def folder(self) -> Path:
         """Locks, state and log of the server with these settings on this machine; created when absent."""
         # Home folders may be shared between machines, and the server is on this one's loopback.
         host = re.sub(r"[^\w.-]", "_", socket.gethostname()) or "host"
-        name = f"{self.model}-{self.slots}x{self.slot_tokens}-t{self.threads}"
+        name = f"{self.model}-{self.slots}x{self.slot_tokens}-t{self.threads}-r{self.replica}"
         folder = cache_folder() / "servers" / host / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
@@ -188,7 +200,12 @@ class EmbeddedLease:
 
 
 def acquire_embedded(
-    model: str, max_in_flight: int = MAX_SLOTS, *, threads: int | None = None, linger_s: float = LINGER_S
+    model: str,
+    max_in_flight: int = MAX_SLOTS,
+    *,
+    replica: int = 0,
+    threads: int | None = None,
+    linger_s: float = LINGER_S,
 ) -> EmbeddedLease:
     """Join the machine's server for ``model``, or start it. Blocks for 1-3 s when it has to be started.
 
@@ -196,6 +213,7 @@ def acquire_embedded(
         model: A name of `routenator.engine.llm.embedded_models.EMBEDDED_MODELS`.
         max_in_flight: Requests that the caller will have in flight; the server gets as many slots, at most
             `MAX_SLOTS`.
+        replica: Number of the server, where one machine runs several alike.
         threads: Compute threads; ``None``: `default_threads`.
         linger_s: Seconds that a server started by this call outlives its last lease.
 
@@ -205,7 +223,8 @@ def acquire_embedded(
     """
     file = prepare_model(model)
     slots = min(max_in_flight, MAX_SLOTS)
-    settings = ServerSettings(model, slots, threads=default_threads() if threads is None else threads)
+    compute_threads = default_threads() if threads is None else threads
+    settings = ServerSettings(model, slots, threads=compute_threads, replica=replica)
     return EmbeddedLease(settings, file, linger_s)
 
 

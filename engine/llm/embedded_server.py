@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TextIO
 
 LEASE_CHECK_S = 1.0
-PROMPT_CACHE_MIB = 256
+PROMPT_CACHE_MIB = 512
 """Host memory for the prefixes of slots that were taken over by other prompts; llama.cpp's own default is 8 GiB."""
 HTTP_THREADS = 512
 """llama.cpp keeps one thread for each open connection; with fewer, waiting requests would block ``/health``."""

@@ -8,7 +8,8 @@ from langgraph.runtime import Runtime
 
 from routenator.engine.deps import Deps
 from routenator.engine.errors import SampleError
-from routenator.engine.sample import derive_seed
+from routenator.engine.prompting.library import Prompt
+from routenator.engine.sample import SampleKey, Stratum, derive_seed
 from routenator.engine.state import SampleState, SampleUpdate
 
 
@@ -25,11 +26,16 @@ async def route(state: SampleState, runtime: Runtime[Deps]) -> SampleUpdate:
     """
     deps, key = runtime.context, state["key"]
     with state["recorder"].span("route", {"slot": key.slot, "round": key.round}) as span:
-        stratum = deps.plan.stratum(key.slot)
-        prompt = deps.prompts.choose(stratum, derive_seed(deps.seed, key.slot, key.round, "route"))
+        stratum, prompt = draw_prompt(deps, key)
         if prompt is None:
             raise SampleError(
                 f"no {stratum.route} prompt serves {stratum}", hint="Add one to the pack's prompts folder"
             )
         span.output = {"stratum": asdict(stratum), "prompt": prompt.name}
     return {"stratum": stratum, "prompt": prompt.name}
+
+
+def draw_prompt(deps: Deps, key: SampleKey) -> tuple[Stratum, Prompt | None]:
+    """The slot's stratum, and the prompt drawn for this round of it."""
+    stratum = deps.plan.stratum(key.slot)
+    return stratum, deps.prompts.choose(stratum, derive_seed(deps.seed, key.slot, key.round, "route"))

@@ -90,7 +90,9 @@ def build_report(reader: LedgerReader, pack: DomainPack | None, plan: Plan, fact
         models[row.model or "grammar, no model"] += 1
     comparisons = [_comparison(tally) for tally in axes]
     joint_comparisons = [_comparison(tally) for tally in joints]
-    whole_tables = joint_comparisons + [c for c in comparisons if not _is_part(c, joint_comparisons)]
+    # A joint table's own axes, and an axis with one value, would only repeat what is missing.
+    single = [c for c in comparisons if not _is_part(c, joint_comparisons) and len(c.cells) > 1]
+    whole_tables = joint_comparisons + single
     result = diversity.result()
     return Report(
         facts=facts,

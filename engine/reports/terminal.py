@@ -1,23 +1,24 @@
-"""The report on a terminal of 100 columns."""
+"""The report on a terminal: laid out for 80 columns, a little wider where there are 100."""
 
 from __future__ import annotations
 
 from rich.console import Console, Group, RenderableType
-from rich.panel import Panel
+from rich.padding import Padding
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from routenator.engine.display import show_line
 from routenator.engine.reports.report import Comparison, Funnel, Report
+from routenator.engine.reports.summary import summarise, wrap_items
 from routenator.engine.reports.wording import (
     NOTHING,
     axis_name,
     bar_scale,
+    count_codes,
     describe_fit,
-    describe_judge,
-    describe_others,
-    describe_target,
     duration,
+    has_choice,
     largest_gap,
     percent,
     plain,
@@ -25,8 +26,10 @@ from routenator.engine.reports.wording import (
 
 WIDTH = 100
 
-_BAR_WIDTH = 36
-_SHOWN_REASONS = 4
+_MIN_BAR_WIDTH = 10
+_WIDTH_BESIDE_BAR = 60
+_REASONS_OF_A_ROUTE = 8
+_REASONS_OF_A_TEMPLATE = 2
 _SHOWN_DEFICITS = 15
 _SHOWN_TEMPLATES = 20
 _SHOWN_EXAMPLES = 10
@@ -34,55 +37,48 @@ _SHOWN_EXAMPLES = 10
 
 def print_report(report: Report, console: Console) -> None:
     """Print everything but the thirty examples, of which ten are shown."""
-    for part in _parts(report):
-        console.print(part, width=min(console.width, WIDTH))
+    width = min(console.width, WIDTH)
+    for part in _parts(report, width):
+        console.print(part, width=width)
         console.print()
 
 
 def print_summary(report: Report, console: Console) -> None:
-    """Print the figures that matter at the end of a run: a dozen lines."""
-    console.print(Panel(_summary(report), title=_text(f"{report.facts.run}"), width=min(console.width, WIDTH)))
+    """Print the figures that matter at the end of a run."""
+    width = min(console.width, WIDTH)
+    console.print(Rule(_text(report.facts.run, "bold"), align="left", style="dim"), width=width)
+    console.print(_summary_table(report, width), width=width)
 
 
-def _summary(report: Report) -> RenderableType:
+def _summary_table(report: Report, width: int) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column()
-    met = report.missing == 0 and not report.deficits
-    grid.add_row("target", _text(describe_target(report), "green" if met else "yellow"))
-    for comparison in (*report.joints, *(c for c in report.axes if not _in_joint(c, report))):
-        grid.add_row(
-            _text(axis_name(comparison.axes)),
-            _text(f"largest gap {largest_gap(comparison)} rows; {describe_fit(comparison.delivered_fit)}"),
-        )
-    for funnel in report.routes:
-        grid.add_row(
-            _text(funnel.name),
-            _text(f"{percent(funnel.acceptance)} of {funnel.samples:,} samples accepted; {_reasons(funnel, 2)}"),
-        )
-    diversity = report.diversity
-    distinct = " / ".join(NOTHING if v is None else f"{v:.2f}" for v in diversity.distinct.values())
-    grid.add_row("variety", _text(f"{percent(diversity.unique_share)} unique queries, distinct-1/2/3 {distinct}"))
-    grid.add_row("judge", _text(describe_judge(report.facts.calibrations)))
-    if others := describe_others(report.facts.calibrations):
-        grid.add_row("known pairs", _text(f"balanced accuracy: {others}"))
-    grid.add_row("tokens", _text(_tokens(report)))
+    summary = summarise(report)
+    left = width - 2 - max(len(label) for label, _ in summary)
+    for label, lines in summary:
+        value = Text("\n").join(_text(part) for line in lines for part in wrap_items(line, left))
+        if label == "rows":
+            value.stylize("green" if report.missing == 0 and not report.deficits else "yellow")
+        grid.add_row(label, value)
     return grid
 
 
-def _parts(report: Report) -> list[RenderableType]:
+def _parts(report: Report, width: int) -> list[RenderableType]:
     facts = report.facts
     head = f"{facts.run}: pack {facts.pack}, seed {facts.seed}, started {facts.created_at or 'at an unknown time'}"
     parts: list[RenderableType] = [Group(_text(head, "bold"), *(_text(notice, "yellow") for notice in facts.notices))]
-    parts.append(Panel(_summary(report), title="Summary"))
-    parts += [_axis_table(comparison) for comparison in report.axes]
+    parts.append(_summary_table(report, width))
+    parts += [_axis_table(comparison, width) for comparison in report.axes if has_choice(comparison)]
     parts += [_joint_lines(comparison) for comparison in report.joints]
     if report.deficits:
         parts.append(_deficit_table(report))
     if report.lengths:
         parts.append(_length_table(report))
-    parts.append(_funnel_table("Routes", report.routes))
-    parts.append(_funnel_table("Templates", report.templates[:_SHOWN_TEMPLATES]))
+    if report.routes:
+        parts.append(Group(_route_table(report), *_reason_lines(report, width)))
+    if report.templates:
+        parts.append(_template_table(report))
     if report.latencies:
         parts.append(_latency_table(report))
     if report.examples:
@@ -90,7 +86,8 @@ def _parts(report: Report) -> list[RenderableType]:
     return parts
 
 
-def _axis_table(comparison: Comparison) -> RenderableType:
+def _axis_table(comparison: Comparison, width: int) -> RenderableType:
+    bar_width = max(_MIN_BAR_WIDTH, width - _WIDTH_BESIDE_BAR)
     measured = comparison.measured_fit is not None
     table = _table(
         axis_name(comparison.axes).capitalize(), "", "delivered ┃ target", "target", "planned", "delivered", "gap"
@@ -104,7 +101,7 @@ def _axis_table(comparison: Comparison) -> RenderableType:
         gap = cell.delivered - cell.planned
         values: list[RenderableType] = [
             _text(cell.values[0]),
-            _bar(cell.delivered / rows, cell.target_share, scale),
+            _bar(cell.delivered / rows, cell.target_share, scale, bar_width),
             percent(cell.target_share),
             f"{cell.planned:,}",
             f"{cell.delivered:,}",
@@ -122,7 +119,9 @@ def _axis_table(comparison: Comparison) -> RenderableType:
 def _joint_lines(comparison: Comparison) -> RenderableType:
     lines = [
         _text(f"Joint table {axis_name(comparison.axes)}: {len(comparison.cells):,} cells", "bold"),
-        _text(f"  delivered: largest gap {largest_gap(comparison)} rows; {describe_fit(comparison.delivered_fit)}"),
+        _text(
+            f"  delivered: largest gap {largest_gap(comparison):,} {'row' if largest_gap(comparison) == 1 else 'rows'}; {describe_fit(comparison.delivered_fit)}"
+        ),
     ]
     if comparison.measured_fit is not None:
         words = f"  measured on the queries: {describe_fit(comparison.measured_fit)}"
@@ -151,19 +150,38 @@ def _length_table(report: Report) -> RenderableType:
     return table
 
 
-def _funnel_table(title: str, funnels: tuple[Funnel, ...]) -> RenderableType:
-    table = _table(title, "", "samples", "accepted", "dupl.", "rejected", "failed", "tries", "reasons, all attempts")
-    table.columns[7].justify = "left"
-    for funnel in funnels:
-        attempts = funnel.attempts / funnel.samples if funnel.samples else 0.0
+def _route_table(report: Report) -> RenderableType:
+    table = _table("Routes", "", "samples", "accepted", "duplicates", "rejected", "failed", "attempts a sample")
+    for funnel in report.routes:
+        counts = (funnel.duplicates, funnel.rejected, funnel.failed)
         table.add_row(
             _text(funnel.name),
             f"{funnel.samples:,}",
             percent(funnel.acceptance),
-            *(f"{count:,}" for count in (funnel.duplicates, funnel.rejected, funnel.failed)),
-            f"{attempts:.2f}",
-            _text(_reasons(funnel, _SHOWN_REASONS)),
+            *(f"{count:,}" for count in counts),
+            _attempts(funnel),
         )
+    return table
+
+
+def _reason_lines(report: Report, width: int) -> list[RenderableType]:
+    """What the attempts of each route were found fault with, one route after the other."""
+    lines: list[RenderableType] = []
+    for funnel in report.routes:
+        if reasons := count_codes(funnel):
+            items = [f"{code} {count:,}" for code, count in reasons[:_REASONS_OF_A_ROUTE]]
+            lines.append(_text(f"{funnel.name}, reasons over all attempts", "dim"))
+            lines += [Padding(_text(line), (0, 0, 0, 4)) for line in wrap_items(items, width - 4)]
+    return lines
+
+
+def _template_table(report: Report) -> RenderableType:
+    table = _table("Templates", "", "samples", "accepted", "tries", "reasons")
+    table.columns[4].justify = "left"
+    for funnel in report.templates[:_SHOWN_TEMPLATES]:
+        reasons = ", ".join(f"{code} {count:,}" for code, count in count_codes(funnel)[:_REASONS_OF_A_TEMPLATE])
+        shares = (f"{funnel.samples:,}", percent(funnel.acceptance), _attempts(funnel))
+        table.add_row(_text(funnel.name), *shares, _text(reasons or NOTHING))
     return table
 
 
@@ -189,26 +207,15 @@ def _example_table(report: Report) -> RenderableType:
     return table
 
 
-def _in_joint(comparison: Comparison, report: Report) -> bool:
-    return any(comparison.axes[0] in joint.axes for joint in report.joints)
+def _attempts(funnel: Funnel) -> str:
+    return f"{funnel.attempts / funnel.samples:.2f}" if funnel.samples else NOTHING
 
 
-def _reasons(funnel: Funnel, most: int) -> str:
-    return ", ".join(f"{reason} {count:,}" for reason, count in funnel.reasons[:most]) or "nothing found fault with"
-
-
-def _tokens(report: Report) -> str:
-    tokens = report.tokens
-    judge = tokens.judge_prompt + tokens.judge_completion
-    models = ", ".join(report.models)
-    return f"{tokens.prompt:,} in, {tokens.completion:,} out, judge {judge:,}; {models or 'no rows yet'}"
-
-
-def _bar(share: float, target: float, scale: float) -> Text:
-    """Delivered share as a bar, the target as a mark on it; ``scale`` is the share that fills it."""
-    filled = round(share / scale * _BAR_WIDTH)
-    mark = min(_BAR_WIDTH - 1, max(0, round(target / scale * _BAR_WIDTH) - 1))
-    bar = Text("█" * filled + " " * (_BAR_WIDTH - filled), style="blue")
+def _bar(share: float, target: float, scale: float, width: int) -> Text:
+    """Delivered share as a bar of ``width`` columns, the target as a mark; ``scale`` is the share that fills it."""
+    filled = round(share / scale * width)
+    mark = min(width - 1, max(0, round(target / scale * width) - 1))
+    bar = Text("█" * filled + " " * (width - filled), style="blue")
     return Text.assemble(bar[:mark], ("┃", "yellow on blue" if mark < filled else "yellow"), bar[mark + 1 :])
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from routenator.engine.reports.report import Comparison, Fit, Report
+from routenator.engine.reports.report import Comparison, Fit, Funnel, Report
 
 NOTHING = "–"
 
@@ -40,6 +41,8 @@ def describe_fit(fit: Fit) -> str:
         return "no rows yet"
     if fit.chi_square is None:
         return f"rows outside the target, JS distance {fit.js_distance:.3f}"
+    if fit.degrees_of_freedom == 0:
+        return "one value only, nothing to compare"
     rough = ", few rows a cell" if fit.small_cells > 0.2 * (fit.degrees_of_freedom + 1) else ""
     return (
         f"χ² {fit.chi_square:.2f} on {fit.degrees_of_freedom} df (p {fit.p_value:.3f}{rough}), "
@@ -51,29 +54,39 @@ def describe_target(report: Report) -> str:
     """Whether the targets are met, in a sentence."""
     planned = report.facts.planned
     if report.missing == 0 and not report.deficits:
-        return f"All {planned:,} rows delivered; every cell of every target table is met to the row."
+        return f"All {planned:,} rows delivered; every target is met to the row."
     verb = "is" if report.missing == 1 else "are"
     return f"{report.delivered:,} of {planned:,} rows delivered; {report.missing:,} {verb} missing."
 
 
 def describe_judge(calibrations: Sequence[Mapping[str, Any]]) -> str:
-    """Whether the judge voted, and why."""
+    """Whether the judge votes, and by what figure."""
     judge = next((c for c in calibrations if c["voter"] == "judge"), None)
     if judge is None:
-        return "no judge; rules and label consistency carry the critique"
+        return "none: rules and label consistency decide"
+    vote = "votes" if judge["votes"] else "no vote"
     if judge.get("error"):
-        figure = f"not measured ({judge['error']})"
-    else:
-        figure = f"balanced accuracy {judge['balanced_accuracy']:.2f} on {judge['n']} known pairs"
-    limit = f", threshold {judge['threshold']:.2f}"
-    if judge["votes"]:
-        return f"{figure}{limit}: it votes"
-    return f"{figure}{limit}: its vote is left out; rules and label consistency carry the critique"
+        return f"{vote}: not measured ({judge['error']})"
+    figure = f"balanced accuracy {judge['balanced_accuracy']:.2f} on {judge['n']} known pairs"
+    return f"{vote}: {figure}, threshold {judge['threshold']:.2f}"
 
 
 def describe_others(calibrations: Sequence[Mapping[str, Any]]) -> str:
     """How the voters beside the judge did on the same pairs; empty when they were not measured."""
     return ", ".join(f"{c['voter']} {c['balanced_accuracy']:.2f}" for c in calibrations if c["voter"] != "judge")
+
+
+def has_choice(comparison: Comparison) -> bool:
+    """Whether the plan has more than one value or cell here; where it has one, nothing can be compared."""
+    return len(comparison.cells) > 1
+
+
+def count_codes(funnel: Funnel) -> list[tuple[str, int]]:
+    """The funnel's reasons by code alone, as ``traces list --error-class`` names them; most frequent first."""
+    counts: Counter[str] = Counter()
+    for reason, count in funnel.reasons:
+        counts[reason.partition(":")[2] or reason] += count
+    return counts.most_common()
 
 
 def bar_scale(comparison: Comparison) -> float:

@@ -10,13 +10,20 @@ from routenator.engine.config import Recipe
 from routenator.engine.datasets.near_duplicates import find_duplicates
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.ledger.writer import Duplicate, LedgerWriter
+from routenator.engine.runs.ordering import PrefixOf, group_prefixes
 from routenator.engine.runs.tally import Tally
 from routenator.engine.runs.window import FailureWatch, RunSample, StopSwitch, run_window
 from routenator.engine.sample import SampleKey
 
 
 async def fill_slots(
-    run_dir: Path, recipe: Recipe, run_sample: RunSample, writer: LedgerWriter, tally: Tally, stop: StopSwitch
+    run_dir: Path,
+    recipe: Recipe,
+    run_sample: RunSample,
+    prefix_of: PrefixOf,
+    writer: LedgerWriter,
+    tally: Tally,
+    stop: StopSwitch,
 ) -> str | None:
     """Run passes over the open slots until none is left, the rounds are used up, or ``stop`` is set.
 
@@ -34,7 +41,7 @@ async def fill_slots(
     with LedgerReader(run_dir) as reader:
         while not stop.is_set:
             tally.phase = "generate"
-            slots = reader.open_slots(recipe.max_rounds)
+            slots = group_prefixes(reader.open_slots(recipe.max_rounds), prefix_of)
             await run_window(slots, run_sample, writer, tally, recipe.max_in_flight, stop, watch)
             tally.phase = "dedup"
             await reject_duplicates(run_dir, recipe.dedup.near_threshold, writer, tally)

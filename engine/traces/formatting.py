@@ -14,6 +14,7 @@ from rich.text import Text
 from routenator.engine.display import show, show_line
 from routenator.engine.traces.attempt_formatting import AttemptFormatter, format_value
 
+NOTHING = "–"
 VERDICT_STYLES = {"accepted": "bold green", "rejected": "bold yellow", "failed": "bold red"}
 
 
@@ -106,19 +107,33 @@ def _format_walk(grounding: Mapping[str, Any]) -> RenderableType:
 
 
 def _format_spans(spans: Sequence[Mapping[str, Any]]) -> RenderableType:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("at ms", justify="right", no_wrap=True)
-    table.add_column("took ms", justify="right", no_wrap=True)
-    table.add_column("node", no_wrap=True)
-    table.add_column("input → output", overflow="fold")
+    """One line for a node's times, and its input and output below, over the whole width."""
+    parts: list[RenderableType] = [Text(f"{'at ms':>11}  {'took ms':>10}  node", style="dim")]
     for span in spans:
+        times = f"{span['start_ms']:>11,.2f}  {span['duration_ms']:>10,.2f}  "
+        parts.append(Text.assemble(times, (show_line(span["node"]), "bold")))
         passed = Text(_pairs(span["input"]))
         passed.append(" → ", style="cyan").append(_pairs(span["output"]))
         if span.get("error"):
             passed.append(f"  {show_line(span['error'])}", style="bold red")
-        table.add_row(f"{span['start_ms']:,.2f}", f"{span['duration_ms']:,.2f}", show_line(span["node"]), passed)
-    return table
+        parts.append(Padding(passed, (0, 0, 0, 4), expand=False))
+    return Group(*parts)
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{show_line(name)}={show_line(format_value(value))}" for name, value in values.items()) or "–"
+    """What went in or came out; ``null`` says nothing, and is left out."""
+    pairs = [
+        f"{show_line(name)}={show_line(format_value(_shorten(value)))}"
+        for name, value in values.items()
+        if value is not None
+    ]
+    return ", ".join(pairs) or NOTHING
+
+
+def _shorten(value: Any) -> Any:
+    """Fractions to four figures; ``traces show --json`` has them all."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {name: _shorten(inner) for name, inner in value.items()}
+    return [_shorten(inner) for inner in value] if isinstance(value, list) else value
