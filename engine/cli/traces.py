@@ -48,6 +48,9 @@ def list_traces(
     if as_json:
         print_json({"total": total, "samples": rows})
         return
+    if not rows:
+        say(f"no sample here; {total:,} fit these filters", style="dim")
+        return
     out.print(format_samples(rows, out.width))
     say(f"{len(rows):,} of {total:,} samples; `routenator traces show {run_dir} TRACE` shows one", style="dim")
 

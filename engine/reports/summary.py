@@ -33,7 +33,7 @@ def summarise(report: Report) -> list[tuple[str, list[Line]]]:
     summary: list[tuple[str, list[Line]]] = [
         ("rows", [[describe_target(report)]]),
         ("gap in rows", [_gaps(report)]),
-        ("measured", [_agreements(report)]),
+        ("as planned", [_agreements(report)]),
         ("accepted", _acceptances(report)),
         ("words", _lengths(report)),
         ("variety", [[f"{percent(diversity.unique_share)} unique queries", f"distinct-1/2/3 {distinct}"]]),
@@ -69,8 +69,7 @@ def _gaps(report: Report) -> Line:
 def _agreements(report: Report) -> Line:
     """Share of rows whose query measures as its stratum says."""
     measured = [comparison for comparison in report.axes if comparison.agreement is not None]
-    items = [f"{axis_name(comparison.axes)} {percent(comparison.agreement)}" for comparison in measured]
-    return [*items[:-1], f"{items[-1]} as planned"] if items else []
+    return [f"{axis_name(comparison.axes)} {percent(comparison.agreement)}" for comparison in measured]
 
 
 def _acceptances(report: Report) -> list[Line]:

@@ -117,11 +117,11 @@ def _axis_table(comparison: Comparison, width: int) -> RenderableType:
 
 
 def _joint_lines(comparison: Comparison) -> RenderableType:
+    gap = largest_gap(comparison)
+    rows = f"{gap:,} {'row' if gap == 1 else 'rows'}"
     lines = [
         _text(f"Joint table {axis_name(comparison.axes)}: {len(comparison.cells):,} cells", "bold"),
-        _text(
-            f"  delivered: largest gap {largest_gap(comparison):,} {'row' if largest_gap(comparison) == 1 else 'rows'}; {describe_fit(comparison.delivered_fit)}"
-        ),
+        _text(f"  delivered: largest gap {rows}; {describe_fit(comparison.delivered_fit)}"),
     ]
     if comparison.measured_fit is not None:
         words = f"  measured on the queries: {describe_fit(comparison.measured_fit)}"

@@ -14,41 +14,45 @@ from rich.text import Text
 from routenator.engine.display import show_line
 from routenator.engine.traces.formatting import VERDICT_STYLES
 
-ONE_LINE_WIDTH = 120
-"""Columns from which a sample has one line; below, its query stands under its facts."""
-
 _WIDEST_CELL = 24
-_COLUMNS = {"trace_id": "trace", "verdict": "", "route": "", "function": "", "category": "", "attempts": "tries"}
-_LAST = {"error_class": "ended by"}
+_NARROWEST_QUERY = 40
+_COLUMNS = {
+    "trace_id": "trace",
+    "verdict": "",
+    "route": "",
+    "function": "",
+    "category": "",
+    "attempts": "tries",
+    "error_class": "ended by",
+}
 _RIGHT = {"attempts"}
 
 
 def format_samples(rows: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
-    """The samples as a table for a terminal of ``width`` columns.
+    """The samples as a table; where 40 columns are not left for the query, it stands below its sample's facts.
 
     Args:
         rows: Samples as `routenator.engine.ledger.reader.LedgerReader.samples` gives them.
         width: Columns of the terminal.
     """
-    columns = _COLUMNS | _LAST
-    if width >= ONE_LINE_WIDTH:
+    cells = [{name: _cell(row, name) for name in _COLUMNS} for row in rows]
+    widths = {
+        name: max([cell_len(title or name), *(row_cells[name].cell_len for row_cells in cells)])
+        for name, title in _COLUMNS.items()
+    }
+    if sum(widths.values()) + 2 * len(widths) + _NARROWEST_QUERY <= width:
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-        for name, title in columns.items():
+        for name, title in _COLUMNS.items():
             table.add_column(title or name, no_wrap=True, justify="right" if name in _RIGHT else "left")
         table.add_column("query", overflow="fold")
-        for row in rows:
-            table.add_row(*(_cell(row, name) for name in columns), _query(row))
+        for row, row_cells in zip(rows, cells, strict=True):
+            table.add_row(*row_cells.values(), _query(row))
         return table
-    widths = {
-        name: max([cell_len(title or name), *(_cell(row, name).cell_len for row in rows)])
-        for name, title in columns.items()
-    }
-    titles = {name: Text(title or name) for name, title in columns.items()}
-    head = _join(titles, widths)
+    head = _join({name: Text(title or name) for name, title in _COLUMNS.items()}, widths)
     head.stylize("dim")
     lines: list[RenderableType] = [head]
-    for row in rows:
-        lines.append(_join({name: _cell(row, name) for name in columns}, widths))
+    for row, row_cells in zip(rows, cells, strict=True):
+        lines.append(_join(row_cells, widths))
         if row["query"]:
             lines.append(Padding(_query(row), (0, 0, 0, widths["trace_id"] + 2)))
     return Group(*lines)

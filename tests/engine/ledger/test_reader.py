@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from routenator.engine.errors import RunError
 from routenator.engine.ledger import LedgerReader, LedgerWriter, RunDirectory, SampleFilter
-from routenator.engine.sample import SampleKey
+from routenator.engine.ledger.rows import build_row, parse_row
+from routenator.engine.sample import Critique, Finding, SampleKey
 
 VERDICTS = ("accepted", "rejected", "failed")
 
@@ -211,6 +212,14 @@ def test_rejection_reasons_count_findings_and_errors_of_all_attempts(reader, rec
         attempts = [a for record in records if record.stratum.route == route for a in record.attempts]
         assert counted[route, "rules:length"] == sum(bool(a.critique and a.critique.findings) for a in attempts)
         assert counted[route, "error:endpoint"] == sum(a.error_class == "endpoint" for a in attempts)
+
+
+def test_an_attempts_error_and_the_finding_that_repeats_it_are_one_reason():
+    record = make_record(0, verdict="failed", attempts=1)
+    findings = (Finding("unfit", "No phrase fits.", "parse"), Finding("length", "Too long.", "rules"))
+    attempt = replace(record.attempts[0], error_class="unfit", critique=Critique("revise", findings))
+    values = parse_row(build_row(replace(record, attempts=(attempt,)), 0.0))
+    assert values["reasons"] == ["error:unfit", "rules:length"]
 
 
 def test_node_latency_is_of_the_time_a_sample_spends_in_a_node(reader, records):

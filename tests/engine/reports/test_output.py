@@ -6,7 +6,9 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
+from routenator.engine.reports.distribution import PlannedTable, compare
 from routenator.engine.reports.html import render_html
+from routenator.engine.reports.summary import wrap_items
 from routenator.engine.reports.terminal import print_report, print_summary
 from routenator.engine.sample import ContentRef, Grounding, NodeRef
 
@@ -64,19 +66,49 @@ def hostile(running):
     )
 
 
+@pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("show", [print_report, print_summary])
 @pytest.mark.parametrize("which", ["finished", "running", "hostile"])
-def test_the_terminal_report_fits_a_hundred_columns(show, which, request):
-    text = printed(show, request.getfixturevalue(which))
-    assert max(map(len, text.splitlines())) <= 100
+def test_no_line_of_the_terminal_report_is_wider_than_the_terminal(show, which, width, request):
+    text = printed(show, request.getfixturevalue(which), width)
+    assert max(map(len, text.splitlines())) <= min(width, 100)
 
 
-def test_the_summary_is_short_and_says_whether_the_target_is_met(finished, running):
-    assert len(printed(print_summary, finished).splitlines()) < 30
-    assert "All 300 rows delivered; every cell" in " ".join(printed(print_summary, finished).split())
-    assert f"{running.delivered} of 300 rows delivered; {running.missing} are missing" in printed(
-        print_summary, running
-    )
+@pytest.mark.parametrize("which", ["finished", "running"])
+def test_the_summary_has_at_most_twenty_lines_at_80_columns(which, request):
+    lines = printed(print_summary, request.getfixturevalue(which), 80).splitlines()
+    assert len(lines) <= 20
+    labels = [line[:11].strip() for line in lines[1:] if line[:11].strip()]
+    assert labels[:5] == ["rows", "gap in rows", "as planned", "accepted", "words"]
+
+
+def test_the_summary_says_whether_the_target_is_met(finished, running):
+    assert "All 300 rows delivered; every target is met to the row." in printed(print_summary, finished, 80)
+    sentence = f"{running.delivered} of 300 rows delivered; {running.missing} are missing."
+    assert sentence in printed(print_summary, running, 80)
+
+
+def test_the_summary_gives_the_largest_gap_of_each_axis_and_two_reasons_for_each_route(running):
+    text = " ".join(printed(print_summary, running, 80).split())
+    for comparison in running.axes:
+        gap = max(abs(cell.delivered - cell.planned) for cell in comparison.cells)
+        assert f"{comparison.axes[0].replace('_', ' ')} {gap}" in text
+    for funnel in running.routes:
+        assert f"{funnel.name}: {100 * funnel.acceptance:.1f} % of {funnel.samples} samples; length" in text
+
+
+def test_an_axis_with_one_value_is_not_tested_for_its_fit(finished):
+    comparison = compare(PlannedTable(("language",), {("en",): 1.0}, {("en",): 300}), {("en",): 300})
+    one = replace(finished, axes=(comparison, *finished.axes))
+    for show in (print_summary, print_report):
+        assert printed(show, one, 80) == printed(show, finished, 80)
+    assert "one value only, nothing to compare" in render_html(one)
+    assert "on 0 df" not in render_html(one)
+
+
+def test_items_are_broken_between_and_not_within():
+    assert wrap_items(["one two", "three four", "five"], 20) == ["one two, three four,", "five"]
+    assert wrap_items(["longer than the line", "b"], 10) == ["longer than the line,", "b"]
 
 
 def test_the_terminal_report_names_deficits_and_the_judges_vote(running):
