@@ -42,7 +42,7 @@ class AttemptFormatter:
         if candidate := attempt.get("candidate"):
             arguments = "\n".join(f"{name} = {format_value(value)}" for name, value in candidate["arguments"].items())
             parts += [_label("candidate"), _block(f"query = {format_value(candidate['query'])}\n{arguments}")]
-        if critique := attempt.get("critique"):
+        if (critique := attempt.get("critique")) and not _repeats_error(critique, attempt):
             parts += [_label(f"critique: {critique['decision']}"), _indent(_format_critique(critique))]
         for order, judged in enumerate(attempt.get("judge_completions") or (), start=1):
             parts += self._format_completion(f"judge's prompt {order}", judged, number)
@@ -96,6 +96,14 @@ def _format_part(part: Any) -> RenderableType:
     if isinstance(part, dict) and part.get("type") == "text":
         part = part.get("text")
     return Text(show(part if isinstance(part, str) else format_value(part)))
+
+
+def _repeats_error(critique: Mapping[str, Any], attempt: Mapping[str, Any]) -> bool:
+    """Whether all that is found is the error that left the attempt without a candidate, which is shown already."""
+    findings = critique.get("findings") or ()
+    return bool(findings) and all(
+        finding["source"] == "parse" and finding["code"] == attempt.get("error_class") for finding in findings
+    )
 
 
 def _format_critique(critique: Mapping[str, Any]) -> RenderableType:

@@ -108,6 +108,22 @@ def test_it_shows_what_went_wrong():
     assert "HTTP http://127.0.0.1:1/v1: status 503, latency_ms 3.0, wait_s 0.5, overloaded" in shown
 
 
+def test_an_error_that_the_critique_repeats_is_shown_once():
+    record = first_with("text", verdict="failed", attempts=1)
+    critique = Critique("reground", (Finding("unfit", "no expansion fits", "parse"),))
+    attempt = replace(record.attempts[0], error_class="unfit", error="no expansion fits", critique=critique)
+    shown = flat(lay_out(replace(record, attempts=(attempt,), error=None)))
+    assert "Attempt 1: reground" in shown
+    assert shown.count("no expansion fits") == 1
+
+
+def test_fractions_have_four_figures_and_nothing_is_left_out_but_null():
+    span = replace(make_record(1).spans[0], input={"x": 0.123456}, output={"scores": [{"y": -8.38760}], "error": None})
+    shown = flat(lay_out(replace(make_record(1), spans=(span,))))
+    assert 'x=0.1235 → scores=[{"y": -8.388}]' in shown
+    assert "null" not in shown
+
+
 def test_a_duplicate_names_the_one_that_stays():
     record = json.loads(orjson.dumps(make_record(0))) | {"error_class": "duplicate", "duplicate_of": "7.1"}
     assert "duplicate of 7.1" in flat(lay_out(record))
