@@ -40,7 +40,7 @@ def extract_free_text(query: str, language: str, category: str, lexicon: Lexicon
         after = list(range(at[mention.stop - 1] + 1, len(tokens)))
         while before and words[before[0]] in _LEADING:
             before.pop(0)
-        if before and words[before[-1]] in ARTICLES:
+        while before and words[before[-1]] in ARTICLES | {"as"}:
             before.pop()
         link = words[after[0]] if after else ""
         if link in _DROPPED_LINKS or (link in _LINKS and not before):
@@ -59,7 +59,7 @@ def extract_free_text(query: str, language: str, category: str, lexicon: Lexicon
     return "" if all(word in _FILLERS for word in fold_words(text)) else text
 
 
-_OPENING_VERBS = word_set("have find get see be recommend suggest offer good some any")
+_OPENING_VERBS = word_set("have got find get see be recommend suggest offer good some any")
 
 
 def _opening_length(query: str, lexicon: Lexicon) -> int:

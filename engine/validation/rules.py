@@ -26,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     rules_form.check_language,
     rules_label.check_wrong_function,
     rules_label.check_wrong_category,
+    rules_label.check_named_twice,
     rules_grounding.check_free_text_missing,
     rules_grounding.check_free_text_is_subject,
     rules_grounding.check_free_text_in_query,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -81,6 +82,21 @@ def check_wrong_category(case: Case) -> Iterator[Finding]:
     words = " ".join(split_tokens(case.query)[other.start : other.stop])
     message = f"'{words}' names {_article(other.category)}, not {_article(own)}; leave it out."
     yield Finding("wrong_category", message, "rules")
+
+
+def check_named_twice(case: Case) -> Iterator[Finding]:
+    """``named_twice``: the query names its category once: "photo of a boat", not "photo of a boat picture".
+
+    Names that stand together are one name where the grounding speaks of one of them: "birthday card template".
+    """
+    own = [m for m in case.lexicon.mentions(case.query, case.language) if m.category == case.stratum.category]
+    for first, second in pairwise(own):
+        if first.stop == second.start and (_is_grounded(first, case) or _is_grounded(second, case)):
+            continue
+        tokens = split_tokens(case.query)
+        words = "' and '".join(" ".join(tokens[mention.start : mention.stop]) for mention in (first, second))
+        yield Finding("named_twice", f"The query says '{words}'; one of them is enough.", "rules")
+        return
 
 
 @lru_cache(maxsize=256)

@@ -25,6 +25,8 @@ WORDS = ("please can you make me a icon icons of red kite & - with find for i ne
         ("black & white photo of a lighthouse", "image", "black & white lighthouse"),
         ("a photo of salt & pepper", "image", "salt & pepper"),
         ("winter sale - poster", "template", "winter sale"),
+        ("have you got a modern kite icon?", "icon", "modern kite"),
+        ("make a red kite as an icon for a fair", "icon", "red kite for a fair"),
         ("find icons", "icon", ""),
         ("", "icon", ""),
     ],
