@@ -67,8 +67,15 @@ def check_quoted(case: Case) -> Iterator[Finding]:
         yield Finding("quoted", "Write the query without quotation marks round it.", "rules")
 
 
+_SHORT_QUERY_WORDS = 12
+_LONG_WORD_CHARS = 5  # "step by step", "how to tie a tie": short words double in good English
+
+
 def check_repetition(case: Case) -> Iterator[Finding]:
-    """``repetition``: no word pair twice, no word three times, no stuck key; words of the grounding may double."""
+    """``repetition``: no word pair twice, no word three times, in a short query no long one twice, and no stuck key.
+
+    Words that double in the grounding may double ("bora bora").
+    """
     if run := _RUN.search(case.query):
         yield Finding("repetition", f"The query repeats '{run[0][:4]}'; write each thing once.", "rules")
         return
@@ -76,10 +83,16 @@ def check_repetition(case: Case) -> Iterator[Finding]:
     doubled = next((a for a, b in pairwise(words) if a == b and not case.says(f"{a} {a}")), None)
     pairs = Counter(pair for pair in pairwise(words) if not FUNCTION_WORDS.issuperset(pair))
     repeated_pair = next((pair for pair, count in pairs.items() if count > 1), None)
-    often = next((word for word, count in Counter(words).items() if count > 2 and word not in FUNCTION_WORDS), None)
+    often = next((word for word, count in Counter(words).items() if _is_too_often(word, count, len(words), case)), None)
     if doubled or repeated_pair or often:
         what = doubled or often or " ".join(repeated_pair or ())
         yield Finding("repetition", f"The query repeats '{what}'; write each thing once.", "rules")
+
+
+def _is_too_often(word: str, count: int, words: int, case: Case) -> bool:
+    if word in FUNCTION_WORDS or case.says(f"{word} {word}"):
+        return False
+    return count > 2 or (count == 2 and words <= _SHORT_QUERY_WORDS and len(word) >= _LONG_WORD_CHARS)
 
 
 def check_article(case: Case) -> Iterator[Finding]:
