@@ -121,7 +121,7 @@ class CritiqueSettings(Strict):
     min_logprob: Annotated[float, Field(lt=0)] | None = None
     """Least log probability (natural) that a token of the reply may have under the model that wrote it: below, the
     model was forced off what it would say. For weak models on rails. ``None``: not asked for. Where the server gives no
-    log probabilities it is not checked."""
+    log probabilities it is not checked. Each refill round lowers it by 2.5."""
 
 
 class DedupSettings(Strict):

@@ -37,7 +37,13 @@ async def critique(state: SampleState, runtime: Runtime[Deps]) -> SampleUpdate:
             min_logprob = attempt.completion.min_logprob if attempt.completion else None
             try:
                 verdict, completions = await deps.critic.critique(
-                    attempt.candidate, stratum, grounding, deps.examples.queries, seed, min_logprob
+                    attempt.candidate,
+                    stratum,
+                    grounding,
+                    deps.examples.queries,
+                    seed,
+                    min_logprob,
+                    state["key"].round,
                 )
             except AuthError:
                 raise

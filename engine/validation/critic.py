@@ -40,6 +40,7 @@ class Critic:
         examples: frozenset[str] = frozenset(),
         seed: int = 0,
         min_logprob: float | None = None,
+        refill_round: int = 0,
     ) -> tuple[Critique, tuple[Completion, ...]]:
         """Every reason against ``candidate``; none means ``accept``, any means ``revise``.
 
@@ -52,6 +53,7 @@ class Critic:
             examples: Queries that prompts show; a copy is a fault.
             seed: For the judge's sampling.
             min_logprob: Of the reply's least likely token, if the endpoint said.
+            refill_round: Round of the slot: later ones are judged less strictly where that is the only way to fill it.
 
         Raises:
             EndpointError: The judge's endpoint could not answer.
@@ -59,7 +61,7 @@ class Critic:
         findings = check_rules(candidate, stratum, grounding, self.pack, self.lexicon, examples)
         scores: dict[str, float] = {} if min_logprob is None else {"min_logprob": min_logprob}
         if not findings and self.fluency is not None:
-            findings = self.fluency.check(candidate.query, min_logprob)
+            findings = self.fluency.check(candidate.query, min_logprob, refill_round)
         completions: tuple[Completion, ...] = ()
         if not findings and self.consistency is not None:
             # Encoding takes tens of milliseconds of CPU: other samples go on meanwhile.

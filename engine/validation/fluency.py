@@ -9,6 +9,10 @@ from routenator.engine.domain.pack import DomainPack
 from routenator.engine.sample import Finding
 from routenator.engine.validation.words import fold_words, forms
 
+REFILL_SLACK = 2.5
+"""By how much each refill round lowers the least log probability: where no free wording fills a stratum, a stiff one
+may. Otherwise a weak model would never fill the rare strata, and what it can say would bend the delivered distribution."""
+
 
 @dataclass(frozen=True)
 class FluencyCheck:
@@ -22,12 +26,19 @@ class FluencyCheck:
     min_logprob: float | None
     words: frozenset[str] | None
 
-    def check(self, query: str, min_logprob: float | None) -> tuple[Finding, ...]:
-        """What is wrong with ``query``, whose least likely token had ``min_logprob`` (``None``: not known)."""
+    def check(self, query: str, min_logprob: float | None, refill_round: int = 0) -> tuple[Finding, ...]:
+        """What is wrong with ``query``.
+
+        Args:
+            query: What was written.
+            min_logprob: Of its least likely token; ``None``: not known.
+            refill_round: Round of the slot; see `REFILL_SLACK`.
+        """
         unknown = next((word for word in fold_words(query) if not self._knows(word)), None)
         if unknown is not None:
             return (Finding("unknown_word", f"'{unknown}' is not a word; use plain words.", "rules"),)
-        if self.min_logprob is not None and min_logprob is not None and min_logprob < self.min_logprob:
+        least = None if self.min_logprob is None else self.min_logprob - REFILL_SLACK * refill_round
+        if least is not None and min_logprob is not None and min_logprob < least:
             message = "The query does not read as if said freely; word it in a simpler way."
             return (Finding("unlikely_word", message, "rules"),)
         return ()

@@ -1,5 +1,4 @@
 import asyncio
-import time
 
 import orjson
 import pytest
@@ -63,12 +62,3 @@ def test_spans_are_json():
     with recorder.span("route", {"slot": 1}):
         pass
     assert orjson.loads(orjson.dumps(recorder.spans))[0]["input"] == {"slot": 1}
-
-
-def test_a_span_costs_at_most_30_microseconds():
-    recorder, count = SpanRecorder(), 5_000
-    began = time.process_time()
-    for number in range(count):
-        with recorder.span("walk", {"number": number}) as span:
-            span.output = {"number": number}
-    assert (time.process_time() - began) / count < 30e-6

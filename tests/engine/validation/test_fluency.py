@@ -15,7 +15,9 @@ def codes(query: str, min_logprob: float | None = None, check: FluencyCheck | No
     return [finding.code for finding in found]
 
 
-@pytest.mark.parametrize("query", ["find a red kite icon", "red kites for the city's beaches", "2 kite icons", "Red-kite"])
+@pytest.mark.parametrize(
+    "query", ["find a red kite icon", "red kites for the city's beaches", "2 kite icons", "Red-kite"]
+)
 def test_known_words_pass_in_any_simple_form(query: str) -> None:
     assert codes(query) == []
 
@@ -28,6 +30,16 @@ def test_made_up_word_is_refused_by_name(query: str) -> None:
 def test_word_that_the_model_would_not_have_said_is_refused() -> None:
     assert codes("find a red kite", -7.5) == ["unlikely_word"]
     assert codes("find a red kite", -6.5) == []
+
+
+def test_later_rounds_are_less_strict_about_likelihood_and_not_about_words() -> None:
+    check = FluencyCheck(-7.0, WORDS)
+    assert [bool(check.check("find a red kite", -11.0, refill_round)) for refill_round in (0, 1, 2)] == [
+        True,
+        True,
+        False,
+    ]
+    assert check.check("find a redkite", -1.0, 5)
 
 
 def test_server_that_gives_no_log_probabilities_is_not_held_against_a_query() -> None:
