@@ -21,8 +21,12 @@ def generate(
     out_dir: Annotated[
         Path | None, typer.Option("--out", help="The run's directory (default: runs/RECIPE). One that exists goes on.")
     ] = None,
-    rows: Annotated[int | None, typer.Option(min=1, help="Rows to deliver, in place of the recipe's.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="The run's seed, in place of the recipe's.")] = None,
+    rows: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000_000, help="Rows to deliver, in place of the recipe's.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="The run's seed, in place of the recipe's.")
+    ] = None,
     endpoints: Annotated[
         Path | None, typer.Option(help="Another endpoints file, in place of the recipe's.", dir_okay=False)
     ] = None,

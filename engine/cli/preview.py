@@ -20,7 +20,9 @@ def preview(
     route: Annotated[str | None, typer.Option(help="Only slots of this route: heuristic, text or vision.")] = None,
     function: Annotated[str | None, typer.Option(help="Only slots of this function.")] = None,
     category: Annotated[str | None, typer.Option(help="Only slots of this category.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="The run's seed, in place of the recipe's.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="The run's seed, in place of the recipe's.")
+    ] = None,
     endpoints: Annotated[Path | None, typer.Option(help="Another endpoints file.", dir_okay=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a sample.")] = False,
 ) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from routenator.engine.cli.inputs import RunInputs
@@ -21,7 +21,7 @@ from routenator.engine.kg.store import build_graph, load_adjacency
 from routenator.engine.kg.walker import Walker
 from routenator.engine.llm.checking import RoleCheck, check_roles
 from routenator.engine.llm.embedded import EmbeddedLease, acquire_embedded, default_replicas
-from routenator.engine.llm.embedded_models import cache_folder
+from routenator.engine.llm.embedded_models import cache_folder, prepare_model
 from routenator.engine.llm.pool import LlmPool
 from routenator.engine.nodes.route import draw_prompt
 from routenator.engine.prompting.library import PromptLibrary
@@ -69,6 +69,8 @@ def _start_replicas(endpoint: Endpoint, leases: ExitStack) -> tuple[str, ...]:
     def start(replica: int) -> EmbeddedLease:
         return acquire_embedded(endpoint.model, endpoint.max_in_flight, replica=replica)
 
+    # Once, before the threads: each would write the prepared file.
+    prepare_model(endpoint.model)
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(start, range(default_replicas())))
     return tuple(leases.enter_context(lease).base_url for lease in found)
@@ -162,21 +164,16 @@ async def resolve_meta(inputs: RunInputs, knowledge: Knowledge, pool: LlmPool, s
     if inputs.recipe.critique.judge_pairs and checks["judge"].works:
         judge = make_judge(pool, inputs.pack, inputs.prompts)
     calibrations = await calibrate(inputs, knowledge, judge)
-    if calibrations and calibrations[-1].voter == "judge":
-        notice(judge_notice(calibrations[-1]))
+    measured = next((calibration for calibration in calibrations if calibration.voter == "judge"), None)
+    if measured is not None:
+        notice(judge_notice(measured))
+    elif not inputs.recipe.critique.judge_pairs:
+        notice("No judge votes: the recipe measures none (judge_pairs: 0); rules and consistency decide.")
     else:
         notice("No judge votes: the endpoints file names none that works; rules and consistency decide.")
     plan = Plan(tables, inputs.recipe.rows, inputs.recipe.seed)
     meta = RunMeta.from_pack(inputs.pack, plan, tuple(notices))
-    return RunMeta(
-        meta.pack_name,
-        meta.pack_root,
-        meta.pack_digest,
-        meta.tools,
-        plan,
-        meta.notices,
-        tuple(asdict(calibration) for calibration in calibrations),
-    )
+    return replace(meta, calibrations=tuple(asdict(calibration) for calibration in calibrations))
 
 
 def _route_shares(tables: tuple[FittedTable, ...]) -> dict[str, float]:

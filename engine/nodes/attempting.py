@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 
 from routenator.engine.deps import Deps
+from routenator.engine.prompting.grammar import favour_first
 from routenator.engine.routing.targets import parse_length_band
 from routenator.engine.sample import ANY, Candidate, Grounding, Stratum, derive_seed
 from routenator.engine.state import SampleState
@@ -51,8 +52,7 @@ def _choose_keyword(deps: Deps, stratum: Stratum, seed: int) -> str:
     keywords = keywords_for(deps, stratum)
     if not keywords:
         return ""
-    # People mostly say the plain name: it weighs as much as all its synonyms together.
-    return random.Random(seed).choice([*keywords, *[keywords[0]] * (len(keywords) - 1)])
+    return random.Random(seed).choice(favour_first(keywords))
 
 
 def make_candidate(deps: Deps, stratum: Stratum, query: str, free_text: str | None = None) -> Candidate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 from routenator.engine.config import Role
@@ -53,7 +54,7 @@ async def attempt_completion(
         try:
             reply = await deps.llm.complete(role, request)
             answer = parse_json(reply.text, template.meta.answer_schema)
-            query = " ".join(str(answer["query"]).split(" ")).strip()
+            query = re.sub(" +", " ", str(answer["query"])).strip()
             free_text = answer.get(deps.pack.spec.arguments.free_text)
             attempt = Attempt(
                 task.number,

@@ -126,11 +126,11 @@ def slot_values(nodes: Sequence[tuple[str, tuple[str, ...]]], keywords: Sequence
     by_place = {"purpose": 0, "kind": 1, "subject": len(nodes) - 2, "action": len(nodes) - 1}
     singular = [word for word in keywords if is_uncountable(word) or not is_plural(word)]
     plural = [word for word in keywords if is_uncountable(word) or is_plural(word)]
-    named = {"keyword": _favour_first(singular), "keywords": _favour_first(plural)}
+    named = {"keyword": favour_first(singular), "keywords": favour_first(plural)}
     return dict(nodes) | {name: nodes[place][1] for name, place in by_place.items()} | named
 
 
-def _favour_first(words: Sequence[str]) -> tuple[str, ...]:
+def favour_first(words: Sequence[str]) -> tuple[str, ...]:
     """People mostly say the plain name: it weighs as much as all its synonyms together."""
     return (*words, *[words[0]] * (len(words) - 2)) if words else ()
 

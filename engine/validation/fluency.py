@@ -11,7 +11,7 @@ from routenator.engine.validation.words import fold_words, forms
 
 REFILL_SLACK = 2.5
 """By how much each refill round lowers the least log probability: where no free wording fills a stratum, a stiff one
-may. Otherwise a weak model would never fill the rare strata, and what it can say would bend the delivered distribution."""
+may. Otherwise a weak model would never fill the rare strata, and what it can say would bend the distribution."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,9 @@ def extract_free_text(query: str, language: str, category: str, lexicon: Lexicon
         while before and words[before[-1]] in ARTICLES | {"as"}:
             before.pop()
         link = words[after[0]] if after else ""
-        if link in _DROPPED_LINKS or (link in _LINKS and not before):
+        # "simple icon with pumpkins" is about simple pumpkins; "taco icon with salsa" about a taco with salsa.
+        is_style = link == "with" and lexicon.subjects.isdisjoint(words[i] for i in before)
+        if link in _DROPPED_LINKS or is_style or (link in _LINKS and not before):
             after.pop(0)
             while after and words[after[0]] in _LEADING:
                 after.pop(0)

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from itertools import product
 
 from routenator.engine.domain.pack import DomainPack
-from routenator.engine.validation.words import FUNCTION_WORDS, Part, fold_parts, fold_words, forms, word_set
+from routenator.engine.validation.words import (
+    FUNCTION_WORDS,
+    Part,
+    content_words,
+    fold_parts,
+    fold_words,
+    forms,
+    word_set,
+)
 
 Phrase = tuple[str, ...]
 
@@ -38,12 +46,14 @@ class Lexicon:
         actions: Label or alias of an action, also without "me" → functions that it may ask for.
         phrases: Function → labels and aliases of the actions that ask for it and for nothing else, in the pack's order.
         verbs: Single words among the actions, and `REQUEST_VERBS`.
+        subjects: Content words of the labels and aliases of all nodes that are no actions.
     """
 
     keywords: Mapping[str, Mapping[Phrase, frozenset[str]]]
     actions: Mapping[Phrase, frozenset[str]]
     phrases: Mapping[str, tuple[str, ...]]
     verbs: frozenset[str]
+    subjects: frozenset[str]
 
     @classmethod
     def from_pack(cls, pack: DomainPack) -> Lexicon:
@@ -77,7 +87,9 @@ class Lexicon:
             for function in functions
         }
         verbs = REQUEST_VERBS | {phrase[0] for phrase in actions if len(phrase) == 1}
-        return cls(keywords, actions, phrases_of, verbs)
+        labels = [(node.label, *node.aliases) for node in pack.nodes if node.type != pack.spec.walk[-1]]
+        subjects = frozenset(word for texts_of_node in labels for text in texts_of_node for word in content_words(text))
+        return cls(keywords, actions, phrases_of, verbs, subjects)
 
     def mentions(self, query: str, language: str) -> tuple[Mention, ...]:
         """Every keyword in ``query``, by start; one that lies inside a longer keyword is left out."""

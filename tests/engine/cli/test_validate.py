@@ -30,18 +30,18 @@ def verdicts(paths: list[Path], capsys: pytest.CaptureFixture[str]) -> list[dict
 
 def test_each_kind_of_file_is_told_by_what_it_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.yaml").write_text(RECIPE)
-    (tmp_path / "b.yaml").write_text(ENDPOINTS)
+    (tmp_path / "endpoints.yaml").write_text(ENDPOINTS)
     (tmp_path / "prompts" / "text").mkdir(parents=True)
-    files = verdicts([TINY, tmp_path / "a.yaml", tmp_path / "b.yaml", tmp_path / "prompts"], capsys)
+    files = verdicts([TINY, tmp_path / "a.yaml", tmp_path / "endpoints.yaml", tmp_path / "prompts"], capsys)
     assert [file["kind"] for file in files] == ["pack", "recipe", "endpoints file", "prompts"]
     assert all(file["faults"] == [] for file in files)
 
 
 def test_faults_of_all_files_are_objects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.yaml").write_text(RECIPE + "rowz: 3\n")
-    (tmp_path / "b.yaml").write_text(ENDPOINTS.replace("text: local", "text: remote"))
+    (tmp_path / "endpoints.yaml").write_text(ENDPOINTS.replace("text: local", "text: remote"))
     (tmp_path / "c.yaml").write_text("a: [")
-    files = verdicts([tmp_path / "a.yaml", tmp_path / "b.yaml", tmp_path / "c.yaml", tmp_path / "nowhere"], capsys)
+    files = verdicts([tmp_path / "a.yaml", tmp_path / "endpoints.yaml", tmp_path / "c.yaml", tmp_path / "nowhere"], capsys)
     assert [len(file["faults"]) for file in files] == [1, 1, 1, 1]
     assert files[0]["faults"] == [
         {

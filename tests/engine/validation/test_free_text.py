@@ -15,7 +15,7 @@ WORDS = ("please can you make me a icon icons of red kite & - with find for i ne
     ("query", "category", "free_text"),
     [
         ("make an icon of a red kite please", "icon", "red kite"),
-        ("birthday template with balloons", "template", "birthday with balloons"),
+        ("birthday template for friends", "template", "birthday for friends"),
         ("can you find me photos of foxes?", "image", "foxes"),
         ("i need you to record a jingle", "icon", "jingle"),
         ("i need a kite icon", "icon", "kite"),
@@ -27,6 +27,7 @@ WORDS = ("please can you make me a icon icons of red kite & - with find for i ne
         ("winter sale - poster", "template", "winter sale"),
         ("have you got a modern kite icon?", "icon", "modern kite"),
         ("make a red kite as an icon for a fair", "icon", "red kite for a fair"),
+        ("make a simple icon with a kite", "icon", "simple kite"),
         ("find icons", "icon", ""),
         ("", "icon", ""),
     ],
