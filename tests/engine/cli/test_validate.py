@@ -41,7 +41,8 @@ def test_faults_of_all_files_are_objects(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "a.yaml").write_text(RECIPE + "rowz: 3\n")
     (tmp_path / "endpoints.yaml").write_text(ENDPOINTS.replace("text: local", "text: remote"))
     (tmp_path / "c.yaml").write_text("a: [")
-    files = verdicts([tmp_path / "a.yaml", tmp_path / "endpoints.yaml", tmp_path / "c.yaml", tmp_path / "nowhere"], capsys)
+    names = ("a.yaml", "endpoints.yaml", "c.yaml", "nowhere")
+    files = verdicts([tmp_path / name for name in names], capsys)
     assert [len(file["faults"]) for file in files] == [1, 1, 1, 1]
     assert files[0]["faults"] == [
         {
