@@ -36,10 +36,10 @@ class FluencyCheck:
         """
         unknown = next((word for word in fold_words(query) if not self._knows(word)), None)
         if unknown is not None:
-            return (Finding("unknown_word", f"'{unknown}' is not a word; use plain words.", "rules"),)
+            return (Finding("unknown_word", f"'{unknown}' is not a word; leave it out.", "rules"),)
         least = None if self.min_logprob is None else self.min_logprob - REFILL_SLACK * refill_round
         if least is not None and min_logprob is not None and min_logprob < least:
-            message = "The query does not read as if said freely; word it in a simpler way."
+            message = "Nobody would say it so; say it more simply."
             return (Finding("unlikely_word", message, "rules"),)
         return ()
 

@@ -95,6 +95,9 @@ def _is_too_often(word: str, count: int, words: int, case: Case) -> bool:
     return count > 2 or (count == 2 and words <= _SHORT_QUERY_WORDS and len(word) >= _LONG_WORD_CHARS)
 
 
+_NEVER_LAST = frozenset({"a", "an", "and", "my", "of", "or", "our", "the", "with"})
+
+
 def check_article(case: Case) -> Iterator[Finding]:
     """``article``: "a" and "an" fit the word after them. English only."""
     if case.language.split("-")[0] != "en":
@@ -110,7 +113,10 @@ def check_unfinished(case: Case) -> Iterator[Finding]:
     """``unfinished``: query and free text do not end in a word that wants another."""
     for name, text in case.texts:
         words = fold_words(text)
-        if not words or words[-1] not in _DANGLING or text.rstrip().endswith("?"):
+        if not words or words[-1] not in _DANGLING:
+            continue
+        # "what is this for?" is whole, "is there a picture of?" is not.
+        if text.rstrip().endswith("?") and words[-1] not in _NEVER_LAST:
             continue
         if len(words) > 1 and words[-2] in _BEFORE_PARTICLE:
             continue
