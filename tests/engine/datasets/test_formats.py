@@ -102,7 +102,7 @@ CHAT_TEMPLATE = (
 
 
 def test_trl_recognises_the_rows_and_renders_prompt_and_completion(rows, tools, tmp_path, monkeypatch):
-    trl = pytest.importorskip("trl", reason="trl is in the extra `train`")
+    trl = pytest.importorskip("trl", reason="trl, which brings torch, is installed by hand: see docs/datasets.md")
     tokenizers = pytest.importorskip("tokenizers")
     datasets, transformers = pytest.importorskip("datasets"), pytest.importorskip("transformers")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
