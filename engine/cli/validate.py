@@ -12,8 +12,6 @@ import typer
 from routenator.engine.cli.console import EXIT_INPUT, print_json, say
 from routenator.engine.errors import ConfigError, Fault, InputError
 
-_PROMPT_FOLDERS = ("heuristic", "text", "vision", "judge")
-
 
 def validate(
     paths: Annotated[
@@ -68,10 +66,11 @@ def _checker_of(path: str) -> tuple[str, Callable[[], object]]:
     """Kind of the file by what it holds, and the check for it."""
     from routenator.engine.cli.inputs import load_inputs
     from routenator.engine.config import load_endpoints
+    from routenator.engine.prompting.library import PROMPT_FOLDERS
     from routenator.engine.yaml_source import load_yaml
 
     place = Path(path)
-    if place.is_dir() and not (place / "domain.yaml").exists() and any((place / n).is_dir() for n in _PROMPT_FOLDERS):
+    if place.is_dir() and not (place / "domain.yaml").exists() and any((place / n).is_dir() for n in PROMPT_FOLDERS):
         return "prompts", lambda: _validate_prompts(place)
     if not place.is_file():
         return "pack", lambda: validate_pack(path)

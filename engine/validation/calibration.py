@@ -28,7 +28,7 @@ class Calibration:
     """How well a voter tells known-good rows from known-bad ones.
 
     Attributes:
-        voter: ``rules``, ``consistency``, ``rules+consistency`` or ``judge``.
+        voter: ``rules``, ``rules+consistency`` or ``judge``.
         balanced_accuracy: Mean of sensitivity and specificity; 0.5 is chance.
         sensitivity: Share of the good rows that pass.
         specificity: Share of the bad rows that do not pass.
@@ -93,11 +93,6 @@ async def measure_judge(
 def measure_rules(pairs: Sequence[Pair], pack: DomainPack, lexicon: Lexicon, threshold: float) -> Calibration:
     """Let the rules vote alone."""
     return _measure("rules", pairs, threshold, lambda pair: _pass_rules(pair, pack, lexicon))
-
-
-def measure_consistency(pairs: Sequence[Pair], check: ConsistencyCheck, threshold: float) -> Calibration:
-    """Let the consistency check vote alone."""
-    return _measure("consistency", pairs, threshold, lambda pair: _pass_consistency(pair, check))
 
 
 def measure_rules_and_consistency(
