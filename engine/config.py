@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -15,6 +15,7 @@ from routenator.engine.yaml_source import load_yaml, validate_yaml
 Role = Literal["text", "vision", "judge"]
 ROLES: tuple[Role, ...] = ("text", "vision", "judge")
 
+Transport = Literal["openai", "aiohttp"]
 StructuredOutput = Literal["auto", "json_schema", "json_object", "text"]
 
 
@@ -24,6 +25,13 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+OWN_BODY_FIELDS = frozenset(
+    {"model", "messages", "max_tokens", "temperature", "top_p", "seed", "stop", "n", "logprobs", "response_format"}
+    | {"stream"}
+)
+"""Fields of a request's body that the engine sets."""
+
+
 class Endpoint(Strict):
     """One OpenAI-compatible endpoint: one or more replicas of a server, or the embedded one that we start."""
 
@@ -31,12 +39,17 @@ class Endpoint(Strict):
     """``openai`` talks to ``base_url``; ``embedded`` starts llama.cpp on loopback and talks to it the same way."""
     base_url: tuple[str, ...] = ()
     """Replicas' base URLs, ending in ``/v1``. A single string is taken as one. Empty for ``embedded``."""
+    weights: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """Share of the requests for each of ``base_url``, in its order; only their ratios count. Empty: all alike."""
     model: str
     """Model name as the server knows it (``--served-model-name``)."""
+    transport: Transport = "openai"
+    """What carries the requests: ``openai`` is the OpenAI SDK on its aiohttp transport, ``aiohttp`` speaks the same
+    wire protocol without the SDK, for a fraction of the CPU."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key. ``None``: the server needs none. Keys are never stored."""
     max_in_flight: Annotated[int, Field(ge=1, le=4096)] = 64
-    """Upper bound of concurrent requests to each replica."""
+    """Upper bound of concurrent requests to each replica, over all workers of a run."""
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
     """Total deadline of one request, headers and body, in seconds."""
     max_retries: Annotated[int, Field(ge=0, le=20)] = 4
@@ -45,6 +58,11 @@ class Endpoint(Strict):
     """``auto`` negotiates json_schema → json_object → tolerant parsing once; anything else is taken as given."""
     vision: bool | None = None
     """Whether the model can see. ``None``: probe it with a small image."""
+    choices: Annotated[int, Field(ge=1, le=32)] = 1
+    """Replies asked for in one request (``n``) when a query is generated; the first that the rules let pass is taken. A
+    server computes the prompt once for all of them. Servers without ``n`` send one."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """More fields of every request's body, as the server names them: ``priority``, ``chat_template_kwargs``."""
     max_reply_bytes: Annotated[int, Field(ge=1_000)] = 2_000_000
     """Cap of one reply's body in bytes; a larger one is aborted."""
 
@@ -78,6 +96,14 @@ class Endpoint(Strict):
             raise ValueError("an endpoint of kind openai needs base_url")
         if self.kind == "embedded" and self.base_url:
             raise ValueError("an embedded endpoint is started by us and has no base_url")
+        if self.weights and len(self.weights) != len(self.base_url):
+            raise ValueError("weights names one number for each of base_url, in the same order")
+        return self
+
+    @model_validator(mode="after")
+    def _extra_body_adds(self) -> Endpoint:
+        if ours := sorted(OWN_BODY_FIELDS & self.extra_body.keys()):
+            raise ValueError(f"extra_body may not set {', '.join(ours)}: the engine does")
         return self
 
 
@@ -147,7 +173,9 @@ class Recipe(Strict):
     max_rounds: Annotated[int, Field(ge=0, le=50)] = 4
     """Refill rounds for slots whose sample was rejected, failed or a duplicate: the run's budget."""
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 256
-    """Samples in flight at once."""
+    """Samples in flight at once, over all workers."""
+    traces: bool = True
+    """Keep every sample's trace. ``False`` keeps the rows alone, which saves about 1.5 KB and 100 µs a sample."""
     critique: CritiqueSettings = CritiqueSettings()
     dedup: DedupSettings = DedupSettings()
 

@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # What flows through the graph, and what its nodes may use.
     "state": {"traces"},
     "deps": {"domain", "kg", "llm", "prompting", "routing", "validation"},
-    "runs": {"state", "traces", "ledger", "datasets", "routing"},
+    "runs": {"state", "traces", "ledger", "llm", "datasets", "routing"},
     "nodes": {"state", "deps", "domain", "kg", "llm", "prompting", "routing", "validation"},
     "graphs": {"nodes", "state", "deps"},
 }

@@ -27,11 +27,14 @@ from routenator.engine.validation.lexicon import Lexicon
 MAY_CHANGE = (
     "recipe.max_in_flight",
     "recipe.max_rounds",
+    "recipe.traces",
     "endpoints.endpoints.*.api_key_env",
     "endpoints.endpoints.*.base_url",
     "endpoints.endpoints.*.max_in_flight",
     "endpoints.endpoints.*.max_retries",
     "endpoints.endpoints.*.timeout_s",
+    "endpoints.endpoints.*.transport",
+    "endpoints.endpoints.*.weights",
 )
 """What may differ when a run is continued: where and how fast its endpoints are asked, and the budget of rounds."""
 
