@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "prompting": {"domain", "routing"},
     "validation": {"domain", "llm", "prompting", "routing"},
     "datasets": {"domain", "routing"},
+    "evaluation": {"domain", "embedding", "llm"},
     "reports": {"datasets", "domain", "ledger", "routing", "validation"},
     # What flows through the graph, and what its nodes may use.
     "state": {"traces"},

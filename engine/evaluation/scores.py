@@ -1,0 +1,199 @@
+"""The metrics of the paper and ours, as figures of every row, from which means and intervals are made.
+
+Definitions with their sources stand in ``docs/metrics.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routenator.engine.evaluation.calls import NO_CALL, ParsedReply
+from routenator.engine.evaluation.golden import GoldenRow
+from routenator.engine.evaluation.matching import ValueFolding
+
+INVALID = "(unreadable)"
+"""The predicted class of a reply that begins a call and cannot be read."""
+OTHER = "(another function)"
+"""The predicted class of a call to a function that the golden set never calls."""
+
+Similarity = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
+"""Cosine similarity of each pair of texts."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which arguments are categories and which are free text, by function; other arguments are neither."""
+
+    categories: Mapping[str, frozenset[str]]
+    free_texts: Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class RowScores:
+    """Figures of every row, in the order of the golden set. ``nan``: the metric does not speak of this row.
+
+    Attributes:
+        labels: Golden class of each row: a function, or `NO_CALL`.
+        predicted: Predicted class: a function of the golden set, `NO_CALL`, `OTHER` or `INVALID`.
+        exact: float64, (rows,); 1 where function and all arguments are the same.
+        category_hits: float64, (rows,); declared category arguments that are the same.
+        category_total: float64, (rows,); declared category arguments of golden or predicted call.
+        similarity: float64, (rows,); mean cosine of the declared free-text arguments; 0 for one that is missing.
+        pair_hits: float64, (rows,); argument-value pairs that both calls hold.
+        pair_golden: float64, (rows,); pairs of the golden call.
+        pair_predicted: float64, (rows,); pairs of the predicted call.
+        valid: float64, (rows,); 1 where the reply could be read.
+    """
+
+    labels: tuple[str, ...]
+    predicted: tuple[str, ...]
+    exact: NDArray[np.float64]
+    category_hits: NDArray[np.float64]
+    category_total: NDArray[np.float64]
+    similarity: NDArray[np.float64]
+    pair_hits: NDArray[np.float64]
+    pair_golden: NDArray[np.float64]
+    pair_predicted: NDArray[np.float64]
+    valid: NDArray[np.float64]
+
+
+def score_rows(
+    golden: Sequence[GoldenRow],
+    replies: Sequence[ParsedReply],
+    roles: Roles,
+    folding: ValueFolding,
+    similarity: Similarity,
+) -> RowScores:
+    """Score each reply against its golden row.
+
+    Args:
+        golden: The golden set.
+        replies: One for each row, in the same order; the first call of a reply counts.
+        roles: Which arguments CTA and SS look at.
+        folding: When two values are the same.
+        similarity: Of two free texts; only pairs that differ are asked for.
+    """
+    known = {row.label for row in golden}
+    columns = np.zeros((7, len(golden)))
+    exact, hits, total, pair_hits, pair_golden, pair_predicted, valid = columns
+    pairs: list[tuple[str, str]] = []
+    owners: list[int] = []
+    sums, counts = np.zeros(len(golden)), np.zeros(len(golden))
+    predicted_labels = []
+    for index, (row, reply) in enumerate(zip(golden, replies, strict=True)):
+        predicted_labels.append(_class_of(reply, known))
+        valid[index] = reply.valid
+        call = reply.call if reply.valid else None
+        exact[index] = reply.valid and folding.same_call(row.call, call)
+        wanted = folding.fold_call(row.call) if row.call else {}
+        given = folding.fold_call(call) if call else {}
+        # Arguments of another function are other arguments, even where they share a name.
+        agreed = given if row.call and call and row.call.function == call.function else {}
+        pair_golden[index], pair_predicted[index] = len(wanted), len(given)
+        pair_hits[index] = sum(agreed.get(name) == value for name, value in wanted.items())
+        if row.call is None:
+            continue
+        categories = roles.categories.get(row.call.function, frozenset()) & (wanted.keys() | agreed.keys())
+        total[index] = len(categories)
+        hits[index] = sum(wanted.get(name) == agreed.get(name) for name in categories)
+        for name in roles.free_texts.get(row.call.function, frozenset()) & (wanted.keys() | agreed.keys()):
+            counts[index] += 1
+            if wanted.get(name) == agreed.get(name):
+                sums[index] += 1
+            elif name in wanted and name in agreed:
+                pairs.append((wanted[name], agreed[name]))
+                owners.append(index)
+    for index, cosine in zip(owners, similarity(pairs) if pairs else (), strict=True):
+        sums[index] += max(0.0, float(cosine))
+    with np.errstate(invalid="ignore"):
+        similar = sums / np.where(counts > 0, counts, np.nan)
+    labels = tuple(row.label for row in golden)
+    return RowScores(
+        labels, tuple(predicted_labels), exact, hits, total, similar, pair_hits, pair_golden, pair_predicted, valid
+    )
+
+
+def _class_of(reply: ParsedReply, known: set[str]) -> str:
+    if not reply.valid:
+        return INVALID
+    if reply.call is None:
+        return NO_CALL
+    return reply.call.function if reply.call.function in known else OTHER
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """One class: precision, recall and F1; 0 where there is nothing to divide by."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+def classification(
+    labels: Sequence[str], predicted: Sequence[str], weights: NDArray[np.float64] | None = None
+) -> dict[str, ClassScore]:
+    """Each class of the golden set, in alphabetical order.
+
+    Args:
+        labels: Golden classes.
+        predicted: Predicted classes.
+        weights: How often each row counts; ``None``: once. A bootstrap gives the times each row was drawn.
+    """
+    counts = np.ones(len(labels)) if weights is None else weights
+    names = sorted(set(labels))
+    number_of = {name: number for number, name in enumerate(names)}
+    golden = np.array([number_of[label] for label in labels])
+    guessed = np.array([number_of.get(label, len(names)) for label in predicted])
+    support = np.bincount(golden, counts, len(names))
+    chosen = np.bincount(guessed, counts, len(names) + 1)[: len(names)]
+    right = np.bincount(golden[golden == guessed], counts[golden == guessed], len(names))
+    precision = np.divide(right, chosen, out=np.zeros(len(names)), where=chosen > 0)
+    recall = np.divide(right, support, out=np.zeros(len(names)), where=support > 0)
+    both = precision + recall
+    f1 = np.divide(2 * precision * recall, both, out=np.zeros(len(names)), where=both > 0)
+    return {
+        name: ClassScore(float(precision[n]), float(recall[n]), float(f1[n]), int(support[n]))
+        for name, n in number_of.items()
+    }
+
+
+Metric = Callable[[RowScores, NDArray[np.float64]], float]
+"""A figure of the rows, each counted as often as its weight says; ``nan`` where it is not defined."""
+
+
+def _ratio(hits: NDArray[np.float64], total: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    below = float(total @ weights)
+    return float(hits @ weights) / below if below else float("nan")
+
+
+def _f1(scores: RowScores, weights: NDArray[np.float64], by_support: bool) -> float:
+    classes = [c for c in classification(scores.labels, scores.predicted, weights).values() if c.support]
+    f1s = [c.f1 for c in classes]
+    return float(np.average(f1s, weights=[c.support for c in classes] if by_support else None)) if f1s else float("nan")
+
+
+def _slot_f1(scores: RowScores, weights: NDArray[np.float64]) -> float:
+    return _ratio(2 * scores.pair_hits, scores.pair_golden + scores.pair_predicted, weights)
+
+
+def _similarity(scores: RowScores, weights: NDArray[np.float64]) -> float:
+    speaks = ~np.isnan(scores.similarity)
+    return _ratio(np.where(speaks, scores.similarity, 0.0), speaks.astype(float), weights)
+
+
+METRICS: dict[str, Metric] = {
+    "f1": lambda scores, weights: _f1(scores, weights, by_support=False),
+    "f1_weighted": lambda scores, weights: _f1(scores, weights, by_support=True),
+    "cta": lambda scores, weights: _ratio(scores.category_hits, scores.category_total, weights),
+    "ss": _similarity,
+    "exact_match": lambda scores, weights: _ratio(scores.exact, np.ones_like(scores.exact), weights),
+    "slot_f1": _slot_f1,
+    "json_validity": lambda scores, weights: _ratio(scores.valid, np.ones_like(scores.valid), weights),
+}
+"""Name in results → how it is computed. F1, CTA and SS are the paper's; the others are ours."""

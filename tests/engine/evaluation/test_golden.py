@@ -1,0 +1,42 @@
+import pytest
+
+from routenator.engine.errors import InputError
+from routenator.engine.evaluation.calls import NO_CALL, Call
+from routenator.engine.evaluation.golden import load_golden
+
+
+def write(tmp_path, text):
+    path = tmp_path / "golden.jsonl"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_rows_are_read_with_their_calls(tmp_path):
+    path = write(
+        tmp_path,
+        '{"id": "a", "lang": "de", "query": "lauter", "function": "Volume", "args": {"step": 1}}\n\n'
+        '{"query": "hello", "function": null}\n',
+    )
+    first, second = load_golden(path)
+    assert (first.id, first.language, first.call) == ("a", "de", Call("Volume", {"step": 1}))
+    assert (second.id, second.label) == ("3", NO_CALL)
+
+
+def test_every_bad_line_is_named(tmp_path):
+    path = write(tmp_path, '{"query": "x", "function": 5}\nno json\n{"query": ""}\n[]\n{"query": "x", "args": []}')
+    with pytest.raises(InputError) as caught:
+        load_golden(path)
+    assert [fault.line for fault in caught.value.faults] == [1, 2, 3, 4, 5]
+
+
+def test_an_id_stands_for_one_row(tmp_path):
+    path = write(tmp_path, '{"id": 1, "query": "x"}\n{"id": 1, "query": "y"}')
+    with pytest.raises(InputError, match="line 1 too"):
+        load_golden(path)
+
+
+def test_an_empty_or_missing_file_is_the_users_mistake(tmp_path):
+    with pytest.raises(InputError, match="holds no rows"):
+        load_golden(write(tmp_path, "\n"))
+    with pytest.raises(InputError, match="cannot be read"):
+        load_golden(tmp_path / "nosuch.jsonl")
