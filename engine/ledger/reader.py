@@ -1,20 +1,30 @@
-"""Reads ``run.db`` while a run writes it: every read is short, so that the write-ahead log can be emptied behind it."""
+"""Reads a run while it is written: every read is short, so that the write-ahead logs can be emptied behind it.
+
+The ledgers are read one by one and put together here: SQLite attaches no more than ten databases.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from heapq import merge
 from pathlib import Path
 from typing import Any, Self
 
 from routenator.engine.errors import RunError
+from routenator.engine.ledger.layout import Layout
 from routenator.engine.ledger.rows import parse_row, to_cell
 from routenator.engine.ledger.schema import (
     SAMPLE_COLUMNS,
     STRATUM_COLUMNS,
+    check_owner,
     connect_reader,
+    database_path,
+    read_meta,
     readable_errors,
 )
 from routenator.engine.ledger.trace_codec import TraceDecoder, load_json
@@ -60,22 +70,38 @@ class SampleFilter:
 
 
 class LedgerReader:
-    """A read-only view of the run at ``path``, for one thread.
+    """A read-only view of the run at ``path``, the union of its ledgers, for one thread.
+
+    Attributes:
+        path: The run's directory.
+        layout: How its slots are dealt to its ledgers.
 
     Raises:
-        RunError: There is no run, or another version wrote it.
+        RunError: There is no run, another version wrote it, or one of its files is missing or another run's.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._connection = connect_reader(path)
-        self._decoder = TraceDecoder(
-            lambda identifier: self._body("dictionary", identifier), lambda identifier: self._body("text", identifier)
-        )
+        self._connections = [connect_reader(path)]
+        try:
+            meta = self.meta()
+            self.layout = Layout(**meta["layout"])
+            for ledger in range(1, self.layout.ledgers):
+                self._connections.append(connect_reader(path, ledger))
+                with readable_errors(path, ledger):
+                    check_owner(self._connections[ledger], path, ledger, meta["run_id"])
+        except BaseException:
+            self.close()
+            raise
+        self._decoders = [
+            TraceDecoder(partial(self._body, ledger, "dictionary"), partial(self._body, ledger, "text"))
+            for ledger in range(self.layout.ledgers)
+        ]
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connections."""
+        for connection in self._connections:
+            connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -83,31 +109,37 @@ class LedgerReader:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _fetch(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
-        with readable_errors(self.path):
-            return self._connection.execute(sql, parameters).fetchall()
+    def _fetch(self, ledger: int, sql: str, *parameters: Any) -> list[sqlite3.Row]:
+        with readable_errors(self.path, ledger):
+            return self._connections[ledger].execute(sql, parameters).fetchall()
 
-    def _body(self, table: str, identifier: int) -> bytes:
-        rows = self._fetch(f"SELECT body FROM {table} WHERE id = ?", identifier)  # noqa: S608 - names of ours
+    def _fetch_all(self, sql: str, *parameters: Any) -> Iterator[sqlite3.Row]:
+        """Rows of all ledgers, one ledger after the other."""
+        for ledger in range(self.layout.ledgers):
+            yield from self._fetch(ledger, sql, *parameters)
+
+    def _body(self, ledger: int, table: str, identifier: int) -> bytes:
+        rows = self._fetch(ledger, f"SELECT body FROM {table} WHERE id = ?", identifier)  # noqa: S608 - names of ours
         if not rows:
-            raise RunError(f"{self.path}: {table} {identifier} is missing", hint="The run's database is damaged")
+            file = database_path(self.path, ledger)
+            raise RunError(f"{file}: {table} {identifier} is missing", hint="The run's database is damaged")
         body: bytes = rows[0]["body"]
         return body
 
     def meta(self) -> dict[str, Any]:
         """Everything in ``meta``: run_id, created_at, package_version, identity, planned_rows and what was added."""
-        return {row["key"]: load_json(row["value"]) for row in self._fetch("SELECT key, value FROM meta")}
+        with readable_errors(self.path):
+            return read_meta(self._connections[0])
 
     def planned_rows(self) -> int:
         """Slots of the plan."""
-        return int(self._fetch("SELECT value FROM meta WHERE key = 'planned_rows'")[0]["value"])
+        return int(self._fetch(0, "SELECT value FROM meta WHERE key = 'planned_rows'")[0]["value"])
 
     def counts(self) -> Counts:
         """How the plan's slots stand. Reads only indexes: well under a second for a million slots."""
         planned = self.planned_rows()
-        accepted = self._fetch(
-            "SELECT count(DISTINCT slot) FROM sample WHERE verdict = 'accepted' AND slot < ?", planned
-        )[0][0]
+        sql = "SELECT count(DISTINCT slot) AS slots FROM sample WHERE verdict = 'accepted' AND slot < ?"
+        accepted = sum(row["slots"] for row in self._fetch_all(sql, planned))
         sql = """
             SELECT verdict, count(*) AS slots FROM sample AS latest
             WHERE verdict IN ('rejected', 'failed') AND slot < ? AND NOT EXISTS (
@@ -115,11 +147,13 @@ class LedgerReader:
                 AND (other.round > latest.round OR other.verdict = 'accepted')
             ) GROUP BY verdict
         """
-        slots = {row["verdict"]: row["slots"] for row in self._fetch(sql, planned)}
-        rejected, failed = slots.get("rejected", 0), slots.get("failed", 0)
+        slots: Counter[str] = Counter()
+        for row in self._fetch_all(sql, planned):
+            slots[row["verdict"]] += row["slots"]
+        rejected, failed = slots["rejected"], slots["failed"]
         return Counts(planned, accepted, rejected, failed, planned - accepted - rejected - failed)
 
-    def open_slots(self, max_rounds: int) -> Iterator[SampleKey]:
+    def open_slots(self, max_rounds: int, ledgers: Collection[int] | None = None) -> Iterator[SampleKey]:
         """What is still to be done, in slot order: each slot without an accepted sample, with its next round.
 
         Lazy, in memory that does not grow with the plan; the first comes at once. A slot that is finished while the
@@ -127,6 +161,7 @@ class LedgerReader:
 
         Args:
             max_rounds: Refill rounds; a slot whose rounds 0..``max_rounds`` are all used up is left out.
+            ledgers: Only the slots of these ledgers; ``None``: of all.
         """
         delivered = "SELECT count(DISTINCT slot) FROM sample WHERE verdict = 'accepted' AND slot >= ? AND slot < ?"
         states = """
@@ -134,27 +169,38 @@ class LedgerReader:
             FROM sample WHERE slot >= ? AND slot < ? GROUP BY slot
         """
         planned = self.planned_rows()
+        wanted = frozenset(range(self.layout.ledgers) if ledgers is None else ledgers)
         for start in range(0, planned, _SLOTS_A_READ):
-            stop = min(start + _SLOTS_A_READ, planned)
-            if self._fetch(delivered, start, stop)[0][0] == stop - start:
+            some = range(start, min(start + _SLOTS_A_READ, planned))
+            slots: Sequence[int] = some
+            if len(wanted) < self.layout.ledgers:
+                slots = [slot for slot in some if self.layout.ledger_of(slot) in wanted]
+            bounds = (some.start, some.stop)
+            if sum(self._fetch(ledger, delivered, *bounds)[0][0] for ledger in wanted) == len(slots):
                 continue
             last_round = {
-                row["slot"]: max_rounds if row["accepted"] else row["round"] for row in self._fetch(states, start, stop)
+                row["slot"]: max_rounds if row["accepted"] else row["round"]
+                for ledger in wanted
+                for row in self._fetch(ledger, states, *bounds)
             }
-            for slot in range(start, stop):
+            for slot in slots:
                 round = last_round.get(slot, -1) + 1
                 if round <= max_rounds:
                     yield SampleKey(slot, round)
 
     def accepted_rows(self) -> Iterator[dict[str, Any]]:
         """The delivered rows in slot order, one for each accepted slot, as `samples` gives them."""
+        ledgers = map(self._accepted_rows_of, range(self.layout.ledgers))
+        return merge(*ledgers, key=lambda row: row["slot"])
+
+    def _accepted_rows_of(self, ledger: int) -> Iterator[dict[str, Any]]:
         sql = (
             f"SELECT {_COLUMNS} FROM sample WHERE verdict = 'accepted' AND slot > ? AND slot < ?"  # noqa: S608
             " ORDER BY slot, round LIMIT ?"
         )
         planned = self.planned_rows()
         last_slot = -1
-        while rows := self._fetch(sql, last_slot, planned, _ROWS_A_READ):
+        while rows := self._fetch(ledger, sql, last_slot, planned, _ROWS_A_READ):
             for row in rows:
                 if row["slot"] != last_slot:
                     yield parse_row(row)
@@ -163,18 +209,24 @@ class LedgerReader:
     def samples(self, wanted: SampleFilter | None = None, limit: int = 100, offset: int = 0) -> list[dict[str, Any]]:
         """Samples that pass the filter, by slot and round: every column with its JSON parsed, and ``trace_id``."""
         where, parameters = (wanted or SampleFilter()).where()
-        sql = f"SELECT {_COLUMNS} FROM sample WHERE {where} ORDER BY slot, round LIMIT ? OFFSET ?"  # noqa: S608
-        return [parse_row(row) for row in self._fetch(sql, *parameters, limit, offset)]
+        sql = f"SELECT slot, round FROM sample WHERE {where} ORDER BY slot, round LIMIT ?"  # noqa: S608
+        keys = sorted(SampleKey(*row) for row in self._fetch_all(sql, *parameters, offset + limit))
+        sql = f"SELECT {_COLUMNS} FROM sample WHERE slot = ? AND round = ?"  # noqa: S608
+        return [
+            parse_row(self._fetch(self.layout.ledger_of(key.slot), sql, key.slot, key.round)[0])
+            for key in keys[offset : offset + limit]
+        ]
 
     def count_samples(self, wanted: SampleFilter | None = None) -> int:
         """How many samples pass the filter."""
         where, parameters = (wanted or SampleFilter()).where()
-        return int(self._fetch(f"SELECT count(*) FROM sample WHERE {where}", *parameters)[0][0])  # noqa: S608
+        sql = f"SELECT count(*) AS samples FROM sample WHERE {where}"  # noqa: S608
+        return sum(row["samples"] for row in self._fetch_all(sql, *parameters))
 
     def shown_sample(self, slot: int) -> SampleKey | None:
         """The sample that stands for ``slot``: its accepted round, otherwise its latest; ``None``: none yet."""
         sql = "SELECT round FROM sample WHERE slot = ? ORDER BY verdict = 'accepted' DESC, round DESC LIMIT 1"
-        rows = self._fetch(sql, slot)
+        rows = self._fetch(self.layout.ledger_of(slot), sql, slot)
         return SampleKey(slot, rows[0]["round"]) if rows else None
 
     def trace(self, key: SampleKey) -> dict[str, Any] | None:
@@ -186,15 +238,16 @@ class LedgerReader:
             SELECT {", ".join(f"sample.{column}" for column in SAMPLE_COLUMNS)}, trace.dictionary, trace.blob
             FROM sample JOIN trace USING (slot, round) WHERE slot = ? AND round = ?
         """  # noqa: S608
-        rows = self._fetch(sql, key.slot, key.round)
+        ledger = self.layout.ledger_of(key.slot)
+        rows = self._fetch(ledger, sql, key.slot, key.round)
         if not rows:
             return None
         *cells, dictionary, blob = rows[0]
         row = parse_row(cells)
         try:
-            record = self._decoder.decode(dictionary, blob)
+            record = self._decoders[ledger].decode(dictionary, blob)
         except ValueError as exc:
-            raise RunError(f"{self.path}: trace {key.trace_id} is damaged: {exc}") from exc
+            raise RunError(f"{database_path(self.path, ledger)}: trace {key.trace_id} is damaged: {exc}") from exc
         return record | {
             name: row[name] for name in ("verdict", "error_class", "grounding", "duplicate_of", "trace_id")
         }
@@ -207,8 +260,8 @@ class LedgerReader:
         """
         names = _checked(columns)
         where, parameters = (wanted or SampleFilter()).where()
-        sql = f"SELECT {names}, count(*) AS samples FROM sample WHERE {where} GROUP BY {names} ORDER BY {names}"  # noqa: S608
-        return [dict(row) for row in self._fetch(sql, *parameters)]
+        sql = f"SELECT {names}, count(*) AS samples FROM sample WHERE {where} GROUP BY {names}"  # noqa: S608
+        return self._sum_groups(columns, sql, *parameters)
 
     def usage(self, *columns: str) -> list[dict[str, Any]]:
         """Cost of each combination of ``columns``: samples, attempts, tokens and milliseconds, summed."""
@@ -218,46 +271,68 @@ class LedgerReader:
         summed = ("attempts", "prompt_tokens", "completion_tokens", "judge_prompt_tokens", "judge_completion_tokens")
         sums = ", ".join(f"sum({name}) AS {name}" for name in summed)
         sql = f"""
-            SELECT {names}, count(*) AS samples, {sums}, sum(duration_ms) AS duration_ms
-            FROM sample GROUP BY {names} ORDER BY {names}
+            SELECT {names}, count(*) AS samples, {sums}, sum(duration_ms) AS duration_ms FROM sample GROUP BY {names}
         """  # noqa: S608
-        return [dict(row) for row in self._fetch(sql)]
+        return self._sum_groups(columns, sql)
 
     def rejection_reasons(self, column: str = "route") -> list[dict[str, Any]]:
         """How often each ``source:code`` was found, over all attempts, for each value of ``column``; often first."""
         name = _checked((column,))
         sql = f"""
             SELECT {name}, reason.value AS reason, count(*) AS findings
-            FROM sample, json_each(sample.reasons) AS reason
-            WHERE reasons != '[]' GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2
+            FROM sample, json_each(sample.reasons) AS reason WHERE reasons != '[]' GROUP BY 1, 2
         """  # noqa: S608
-        return [dict(row) for row in self._fetch(sql)]
+        groups = self._sum_groups((column, "reason"), sql)
+        return sorted(groups, key=lambda group: (_order(group[column]), -group["findings"]))
+
+    def _sum_groups(self, keys: tuple[str, ...], sql: str, *parameters: Any) -> list[dict[str, Any]]:
+        """Groups of all ledgers, put together by their ``keys`` and ordered by them; the other columns are summed."""
+        groups: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for row in self._fetch_all(sql, *parameters):
+            found = dict(row)
+            group = groups.setdefault(tuple(row[key] for key in keys), found)
+            if group is not found:
+                for name in found.keys() - set(keys):
+                    group[name] += found[name]
+        return [groups[values] for values in sorted(groups, key=lambda values: [_order(value) for value in values])]
 
     def node_latency(self) -> dict[str, dict[str, float]]:
         """Node → milliseconds a sample spends in it: ``samples``, ``mean_ms``, ``p50_ms``, ``p95_ms``, ``max_ms``."""
         durations: dict[str, array[float]] = {}
-        last_id = -1
         sql = "SELECT rowid AS id, node_ms FROM sample WHERE rowid > ? ORDER BY rowid LIMIT ?"
-        while rows := self._fetch(sql, last_id, _SLOTS_A_READ):
-            for row in rows:
-                for node, ms in load_json(row["node_ms"]).items():
-                    durations.setdefault(node, array("d")).append(ms)
-            last_id = rows[-1]["id"]
+        for ledger in range(self.layout.ledgers):
+            last_id = -1
+            while rows := self._fetch(ledger, sql, last_id, _SLOTS_A_READ):
+                for row in rows:
+                    for node, ms in load_json(row["node_ms"]).items():
+                        durations.setdefault(node, array("d")).append(ms)
+                last_id = rows[-1]["id"]
         return {node: _summary(sorted(values)) for node, values in sorted(durations.items())}
 
     def committed_since(self, unix_s: float) -> dict[str, int]:
         """Samples by verdict that were committed at or after ``unix_s`` (Unix time in seconds)."""
+        found: Counter[str] = Counter()
+        for ledger in range(self.layout.ledgers):
+            found.update(self._verdicts_since(ledger, unix_s))
+        return dict(found)
+
+    def _verdicts_since(self, ledger: int, unix_s: float) -> Iterator[str]:
         # Row ids rise with commits: walking back from the newest needs no index on time.
         sql = "SELECT rowid AS id, verdict, committed_at FROM sample WHERE rowid < ? ORDER BY rowid DESC LIMIT ?"
-        found: dict[str, int] = {}
         last_id = 2**62
-        while rows := self._fetch(sql, last_id, _ROWS_A_READ):
+        while rows := self._fetch(ledger, sql, last_id, _ROWS_A_READ):
             for row in rows:
                 if row["committed_at"] < unix_s:
-                    return found
-                found[row["verdict"]] = found.get(row["verdict"], 0) + 1
+                    return
+                yield row["verdict"]
             last_id = rows[-1]["id"]
-        return found
+
+
+def _order(cell: Any) -> tuple[int, Any]:
+    """Sorts cells as SQLite does: nothing, numbers, texts, blobs."""
+    if cell is None:
+        return 0, 0
+    return 2 if isinstance(cell, str) else 3 if isinstance(cell, bytes) else 1, cell
 
 
 def _checked(columns: tuple[str, ...]) -> str:

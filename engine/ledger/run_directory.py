@@ -8,6 +8,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Collection, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, version
@@ -16,19 +17,27 @@ from typing import Any, Self
 
 from routenator.engine.display import show_line
 from routenator.engine.errors import RunError
+from routenator.engine.ledger.layout import Layout
 from routenator.engine.ledger.schema import (
+    DATABASE_NAME,
     SCHEMA_VERSION,
+    check_owner,
     check_version,
+    connect_reader,
     connect_writer,
     create_tables,
     database_path,
+    read_meta,
     readable_errors,
+    write_meta,
 )
 from routenator.engine.ledger.trace_codec import dump_json, load_json
 
 LOCK_NAME = "run.lock"
-_LOCK_TRIES = 5
-_LOCK_PAUSE_S = 0.05  # `running_pid` holds the lock for an instant to look at it
+ORPHANS_WAIT_S = 5.0
+"""Longest wait in seconds for the workers of a killed run to end: they hold its lock as long as one lives."""
+_LOOKERS_WAIT_S = 0.25  # `running_pid` holds the lock for an instant to look at it
+_LOCK_PAUSE_S = 0.05
 _ABSENT = object()
 
 
@@ -38,12 +47,17 @@ class RunDirectory:
     Attributes:
         path: The directory.
         created: Whether this call made the run; ``False``: it continues one.
+        layout: How its slots are dealt to its ledgers.
+        lock_descriptor: The locked file. A worker process that inherits it (``pass_fds``) keeps the run locked for as
+            long as it lives, should this process be killed: the lock belongs to the open file, not to a process.
+            -1 when closed.
     """
 
-    def __init__(self, path: Path, lock_descriptor: int, created: bool) -> None:
+    def __init__(self, path: Path, lock_descriptor: int, created: bool, layout: Layout) -> None:
         self.path = path
         self.created = created
-        self._lock = lock_descriptor
+        self.layout = layout
+        self.lock_descriptor = lock_descriptor
 
     @classmethod
     def create_or_open(
@@ -54,6 +68,7 @@ class RunDirectory:
         planned_rows: int,
         details: Mapping[str, Any] | None = None,
         may_change: Collection[str] = (),
+        ledgers: int = 1,
     ) -> Self:
         """Start a run at ``path``, or continue the one that is there.
 
@@ -65,6 +80,8 @@ class RunDirectory:
             details: More to keep beside it at creation, each key one entry of ``meta``, such as the resolved plan.
             may_change: Dotted keys of ``identity`` that may differ when a run is continued, with ``*`` as in a shell:
                 ``endpoints.*.max_in_flight``.
+            ledgers: Databases of a new run, one for each worker that may write at the same time; a run that is
+                continued keeps its own number.
 
         Raises:
             RunError: Another process runs it, or ``identity`` has changed (the message lists each change).
@@ -75,14 +92,15 @@ class RunDirectory:
         except OSError as exc:
             raise RunError(f"{path}: {exc.strerror}", hint="Choose a directory that can be written") from None
         try:
+            birth = _birth_certificate(identity, planned_rows, Layout.for_run(planned_rows, ledgers)) | dict(
+                details or {}
+            )
             with readable_errors(path):
-                created = _create_or_check(
-                    path, load_json(dump_json(identity)), planned_rows, details or {}, may_change
-                )
+                created = _create_or_check(path, load_json(dump_json(birth)), may_change)
+            return cls(path, lock, created, _check_ledgers(path))
         except BaseException:
             os.close(lock)
             raise
-        return cls(path, lock, created)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -95,22 +113,16 @@ class RunDirectory:
             raise RunError(f"no run at {path}", hint="Check the path of the run, or start it with `generate`")
         lock = _take_lock(path)
         try:
-            with readable_errors(path):
-                connection = connect_writer(path)
-                try:
-                    check_version(connection, path)
-                finally:
-                    connection.close()
+            return cls(path, lock, False, _check_ledgers(path))
         except BaseException:
             os.close(lock)
             raise
-        return cls(path, lock, created=False)
 
     def close(self) -> None:
         """Give the lock back."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        if self.lock_descriptor >= 0:
+            os.close(self.lock_descriptor)
+            self.lock_descriptor = -1
 
     def __enter__(self) -> Self:
         return self
@@ -140,55 +152,110 @@ def _read_pid(descriptor: int) -> int | None:
     return int(content) if content.isdigit() else None
 
 
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's process
+    return True
+
+
 def _take_lock(path: Path) -> int:
-    """Descriptor of the locked file; the kernel frees the lock when the process ends, however it ends."""
+    """Descriptor of the locked file; the kernel frees the lock when the last process that holds it ends."""
     descriptor = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
-    for _ in range(_LOCK_TRIES):
+    began = time.monotonic()
+    while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(_LOCK_PAUSE_S)
-            continue
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        return descriptor
-    pid = _read_pid(descriptor)
-    os.close(descriptor)
-    raise RunError(
-        f"{path} is in use by process {pid or 'unknown'}",
-        hint="Wait for it or stop it, or give another directory",
-    )
+            pid = _read_pid(descriptor)
+            has_orphans = pid is not None and not _is_alive(pid)
+            if time.monotonic() - began < (ORPHANS_WAIT_S if has_orphans else _LOOKERS_WAIT_S):
+                time.sleep(_LOCK_PAUSE_S)
+                continue
+        else:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            return descriptor
+        os.close(descriptor)
+        if has_orphans:
+            raise RunError(
+                f"{path} is in use: process {pid} has ended, but its workers are still ending",
+                hint="Try again in a few seconds, or give another directory",
+            )
+        raise RunError(
+            f"{path} is in use by process {pid or 'unknown'}",
+            hint="Wait for it or stop it, or give another directory",
+        )
 
 
-def _create_or_check(
-    path: Path, identity: Any, planned_rows: int, details: Mapping[str, Any], may_change: Collection[str]
-) -> bool:
-    connection = connect_writer(path)
-    try:
-        # A process that is killed here leaves either no table or all of them with their identity.
+def _create_or_check(path: Path, birth: Mapping[str, Any], may_change: Collection[str]) -> bool:
+    with closing(connect_writer(path)) as connection:
+        # A process that is killed here leaves either no table or all of them with their identity, and the other
+        # ledgers are there by then.
         connection.execute("BEGIN IMMEDIATE")
         (user_version,) = connection.execute("PRAGMA user_version").fetchone()
         if user_version == 0:
+            _create_other_ledgers(path, birth["layout"]["ledgers"], birth["run_id"])
             create_tables(connection)
-            _write_meta(connection, _birth_certificate() | {"identity": identity, "planned_rows": planned_rows})
-            _write_meta(connection, details)
+            write_meta(connection, birth)
         else:
             check_version(connection, path)
-            stored = load_json(connection.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()[0])
+            stored, identity = read_meta(connection)["identity"], birth["identity"]
             if changes := diff_identities(stored, identity, may_change):
                 raise RunError(
                     f"{path} was started with other settings:\n" + "\n".join(f"  {change}" for change in changes),
                     hint="Put them back to continue this run, or give another directory to start a new one",
                 )
             if stored != identity:
-                _write_meta(connection, {"identity": identity})
+                write_meta(connection, {"identity": identity})
         connection.execute("COMMIT")
-    finally:
-        connection.close()
     return bool(user_version == 0)
 
 
-def _birth_certificate() -> dict[str, Any]:
+def _create_other_ledgers(path: Path, ledgers: int, run_id: str) -> None:
+    """Make ledgers 1, 2, … anew: what an earlier start left there before it was killed holds no sample."""
+    for stale in path.glob("run-*.db"):
+        _remove_unused(stale)
+    for ledger in range(1, ledgers):
+        with readable_errors(path, ledger), closing(connect_writer(path, ledger)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            create_tables(connection)
+            write_meta(connection, {"run_id": run_id, "ledger": ledger})
+            connection.execute("COMMIT")
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)  # their names are on the disk before the run is
+    finally:
+        os.close(descriptor)
+
+
+def _remove_unused(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        has_table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sample'").fetchone()
+        if has_table and connection.execute("SELECT 1 FROM sample LIMIT 1").fetchone():
+            raise RunError(
+                f"{database} holds samples of a run whose {DATABASE_NAME} is gone",
+                hint=f"Put {DATABASE_NAME} back, or give another directory to start a new run",
+            )
+    for suffix in ("", "-wal", "-shm"):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
+
+
+def _check_ledgers(path: Path) -> Layout:
+    """The run's layout, when all its ledgers are there and are its own."""
+    with closing(connect_reader(path)) as connection, readable_errors(path):
+        meta = read_meta(connection)
+    layout = Layout(**meta["layout"])
+    for ledger in range(1, layout.ledgers):
+        with closing(connect_reader(path, ledger)) as connection, readable_errors(path, ledger):
+            check_owner(connection, path, ledger, meta["run_id"])
+    return layout
+
+
+def _birth_certificate(identity: Mapping[str, Any], planned_rows: int, layout: Layout) -> dict[str, Any]:
     try:
         package_version = version("routenator")
     except PackageNotFoundError:
@@ -198,14 +265,10 @@ def _birth_certificate() -> dict[str, Any]:
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "package_version": package_version,
         "schema_version": SCHEMA_VERSION,
+        "identity": identity,
+        "planned_rows": planned_rows,
+        "layout": layout,
     }
-
-
-def _write_meta(connection: sqlite3.Connection, values: Mapping[str, Any]) -> None:
-    connection.executemany(
-        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        [(key, dump_json(value).decode()) for key, value in values.items()],
-    )
 
 
 def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,16 +1,18 @@
-"""Tables of ``run.db``, and how a connection to it is opened."""
+"""Tables of a ledger's database, and how a connection to it is opened."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from routenator.engine.errors import RunError
+from routenator.engine.ledger.trace_codec import dump_json, load_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DATABASE_NAME = "run.db"
 
 STRATUM_COLUMNS = ("route", "function", "category", "language", "length", "phrasing", "keyword_position")
@@ -102,29 +104,29 @@ _BUSY_TIMEOUT_S = 30.0
 _MAX_IDLE_WAL_BYTES = 16 * 1024 * 1024
 
 
-def database_path(run_directory: Path) -> Path:
-    """Where the database of a run lies."""
-    return run_directory / DATABASE_NAME
+def database_path(run_directory: Path, ledger: int = 0) -> Path:
+    """Where a ledger of a run lies: ledger 0 is ``run.db``, ledger k ``run-k.db``."""
+    return run_directory / (f"run-{ledger}.db" if ledger else DATABASE_NAME)
 
 
 @contextmanager
-def readable_errors(run_directory: Path) -> Iterator[None]:
-    """Turn SQLite's errors into a `RunError` that says which run and what to do."""
+def readable_errors(run_directory: Path, ledger: int = 0) -> Iterator[None]:
+    """Turn SQLite's errors into a `RunError` that says which file and what to do."""
     try:
         yield
     except sqlite3.Error as exc:
         hint = "Check that the disk has room and can be written"
         if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
             hint = "The file is damaged; restore it from a copy, or start a new run in another directory"
-        raise RunError(f"{database_path(run_directory)}: {exc}", hint=hint) from exc
+        raise RunError(f"{database_path(run_directory, ledger)}: {exc}", hint=hint) from exc
 
 
-def connect_writer(run_directory: Path) -> sqlite3.Connection:
-    """The one connection that may write; transactions are begun by hand.
+def connect_writer(run_directory: Path, ledger: int = 0) -> sqlite3.Connection:
+    """The one connection that may write this ledger; transactions are begun by hand.
 
     Every commit is on the disk when it returns: WAL with ``synchronous=FULL`` (https://sqlite.org/wal.html).
     """
-    connection = sqlite3.connect(database_path(run_directory), timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+    connection = sqlite3.connect(database_path(run_directory, ledger), timeout=_BUSY_TIMEOUT_S, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -133,21 +135,37 @@ def connect_writer(run_directory: Path) -> sqlite3.Connection:
     return connection
 
 
-def connect_reader(run_directory: Path) -> sqlite3.Connection:
-    """A read-only connection; usable while a run writes.
+def connect_reader(run_directory: Path, ledger: int = 0) -> sqlite3.Connection:
+    """A read-only connection to one ledger; usable while a run writes.
 
     Raises:
         RunError: There is no run, or it was written by another version.
     """
-    path = database_path(run_directory)
+    path = database_path(run_directory, ledger)
     if not path.is_file():
+        if ledger:
+            raise RunError(f"{path} is missing", hint="Put the file back: it holds a part of the run's samples")
         raise RunError(f"no run at {run_directory}: it holds no {DATABASE_NAME}", hint="Check the path of the run")
-    with readable_errors(run_directory):
+    with readable_errors(run_directory, ledger):
         uri = f"file:{quote(str(path.absolute()))}?mode=ro"
         connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)
         connection.row_factory = sqlite3.Row
-        check_version(connection, run_directory)
+        check_version(connection, run_directory, ledger)
     return connection
+
+
+def connect_ledger(run_directory: Path, ledger: int) -> sqlite3.Connection:
+    """`connect_writer` for a ledger that is there and is the run's own.
+
+    Raises:
+        RunError: It is not.
+    """
+    with closing(connect_reader(run_directory)) as connection:
+        run_id = read_meta(connection)["run_id"]
+    with closing(connect_reader(run_directory, ledger)) as connection:
+        if ledger:
+            check_owner(connection, run_directory, ledger, run_id)
+    return connect_writer(run_directory, ledger)
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
@@ -158,7 +176,20 @@ def create_tables(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def check_version(connection: sqlite3.Connection, run_directory: Path) -> None:
+def write_meta(connection: sqlite3.Connection, values: Mapping[str, Any]) -> None:
+    """Keep JSON-able ``values`` in ``meta``, each under its key."""
+    connection.executemany(
+        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        [(key, dump_json(value).decode()) for key, value in values.items()],
+    )
+
+
+def read_meta(connection: sqlite3.Connection) -> dict[str, Any]:
+    """Everything in ``meta``."""
+    return {key: load_json(value) for key, value in connection.execute("SELECT key, value FROM meta")}
+
+
+def check_version(connection: sqlite3.Connection, run_directory: Path, ledger: int = 0) -> None:
     """Refuse a database without our tables, or of another schema.
 
     Raises:
@@ -166,9 +197,22 @@ def check_version(connection: sqlite3.Connection, run_directory: Path) -> None:
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == 0:
-        raise RunError(f"no run at {run_directory}: its {DATABASE_NAME} is empty", hint="Start it with `generate`")
+        name = database_path(run_directory, ledger).name
+        raise RunError(f"no run at {run_directory}: its {name} is empty", hint="Start it with `generate`")
     if version != SCHEMA_VERSION:
         raise RunError(
             f"the run at {run_directory} has schema {version}; this version reads schema {SCHEMA_VERSION}",
             hint="Use the version of routenator that wrote it, or start a new run in another directory",
         )
+
+
+def check_owner(connection: sqlite3.Connection, run_directory: Path, ledger: int, run_id: str) -> None:
+    """Refuse a file that is not ledger number ``ledger`` of the run ``run_id``: one that was copied or renamed.
+
+    Raises:
+        RunError: Says which file.
+    """
+    meta = read_meta(connection)
+    if (meta.get("run_id"), meta.get("ledger")) != (run_id, ledger):
+        path = database_path(run_directory, ledger)
+        raise RunError(f"{path} belongs to another run", hint=f"Put the file back that {DATABASE_NAME} was made with")

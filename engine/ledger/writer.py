@@ -1,4 +1,4 @@
-"""The one writer of ``run.db``: a thread of its own, many samples to a transaction."""
+"""The one writer of a ledger: a thread of its own, many samples to a transaction."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any, Literal, Self
 
 from routenator.engine.errors import RunError
 from routenator.engine.ledger.rows import INSERT_SAMPLE, build_row
-from routenator.engine.ledger.schema import check_version, connect_writer, readable_errors
-from routenator.engine.ledger.trace_codec import TraceEncoder, dump_json, train_dictionary
+from routenator.engine.ledger.schema import connect_ledger, readable_errors, write_meta
+from routenator.engine.ledger.trace_codec import TraceEncoder, train_dictionary
 from routenator.engine.sample import SampleKey, SampleRecord
 
 MAX_BATCH = 500
@@ -58,10 +58,12 @@ class LedgerWriter:
         path: The run's directory; `RunDirectory` has made its database.
         on_failure: Called once on the loop when the thread cannot go on (disk full, a failed fsync). Nothing that was
             not committed is claimed: the futures of what was waiting raise the same `RunError`.
+        ledger: Number of the ledger; what is put must be of its slots.
     """
 
-    def __init__(self, path: Path, on_failure: Callable[[BaseException], None]) -> None:
+    def __init__(self, path: Path, on_failure: Callable[[BaseException], None], ledger: int = 0) -> None:
         self._path = path
+        self._ledger = ledger
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._inbox: queue.SimpleQueue[_Entry | _Job] = queue.SimpleQueue()
@@ -93,13 +95,11 @@ class LedgerWriter:
         await self._call(lambda connection: None)
 
     async def set_meta(self, **values: Any) -> None:
-        """Keep JSON-able ``values`` in ``meta``, such as the judge's calibration."""
-        rows = [(key, dump_json(value).decode()) for key, value in values.items()]
-        sql = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-        await self._call(lambda connection: connection.executemany(sql, rows))
+        """Keep JSON-able ``values`` in ``meta``, such as the judge's calibration; the run's own is ledger 0's."""
+        await self._call(lambda connection: write_meta(connection, values))
 
     async def mark_duplicates(self, duplicates: Sequence[Duplicate]) -> int:
-        """Turn accepted samples into rejected ones, all in one transaction; their slots are open again.
+        """Turn accepted samples of this ledger into rejected ones, all in one transaction; their slots are open again.
 
         Returns:
             How many were accepted until now.
@@ -153,10 +153,9 @@ class LedgerWriter:
     def _run(self) -> None:
         waiting: list[_Entry | _Job] = []
         try:
-            with readable_errors(self._path):
-                connection = connect_writer(self._path)
+            with readable_errors(self._path, self._ledger):
+                connection = connect_ledger(self._path, self._ledger)
                 try:
-                    check_version(connection, self._path)
                     self._serve(_Transactions(connection), waiting)
                 finally:
                     connection.close()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from routenator.engine.errors import RunError
 from routenator.engine.ledger import LedgerReader, LedgerWriter, RunDirectory, SampleFilter
 from routenator.engine.ledger.rows import build_row, parse_row
+from routenator.engine.ledger.schema import connect_reader
 from routenator.engine.sample import Critique, Finding, SampleKey
 
 VERDICTS = ("accepted", "rejected", "failed")
@@ -263,5 +264,6 @@ def test_a_damaged_trace_is_a_run_error(tmp_path):
 
 
 def test_the_reader_cannot_write(reader):
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        reader._connection.execute("DELETE FROM sample")
+    with closing(connect_reader(reader.path)) as connection:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            connection.execute("DELETE FROM sample")
