@@ -15,15 +15,14 @@ from heapq import merge
 from pathlib import Path
 from typing import Any, Self
 
-from routenator.engine.errors import RunError
 from routenator.engine.ledger.layout import Layout
-from routenator.engine.ledger.rows import parse_row, to_cell
+from routenator.engine.ledger.rows import checksum_trace, parse_row, to_cell
 from routenator.engine.ledger.schema import (
-    SAMPLE_COLUMNS,
+    ROW_COLUMNS,
     STRATUM_COLUMNS,
     check_owner,
     connect_reader,
-    database_path,
+    damaged,
     read_meta,
     readable_errors,
 )
@@ -35,7 +34,7 @@ GROUP_COLUMNS = (*STRATUM_COLUMNS, "verdict", "template", "error_class", "round"
 
 _ROWS_A_READ = 2_000
 _SLOTS_A_READ = 10_000
-_COLUMNS = ", ".join(SAMPLE_COLUMNS)
+_COLUMNS = ", ".join(ROW_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +120,7 @@ class LedgerReader:
     def _body(self, ledger: int, table: str, identifier: int) -> bytes:
         rows = self._fetch(ledger, f"SELECT body FROM {table} WHERE id = ?", identifier)  # noqa: S608 - names of ours
         if not rows:
-            file = database_path(self.path, ledger)
-            raise RunError(f"{file}: {table} {identifier} is missing", hint="The run's database is damaged")
+            raise damaged(self.path, ledger, f"{table} {identifier} is missing")
         body: bytes = rows[0]["body"]
         return body
 
@@ -203,7 +201,7 @@ class LedgerReader:
         while rows := self._fetch(ledger, sql, last_slot, planned, _ROWS_A_READ):
             for row in rows:
                 if row["slot"] != last_slot:
-                    yield parse_row(row)
+                    yield self._parse(ledger, row)
                 last_slot = row["slot"]
 
     def samples(self, wanted: SampleFilter | None = None, limit: int = 100, offset: int = 0) -> list[dict[str, Any]]:
@@ -211,11 +209,18 @@ class LedgerReader:
         where, parameters = (wanted or SampleFilter()).where()
         sql = f"SELECT slot, round FROM sample WHERE {where} ORDER BY slot, round LIMIT ?"  # noqa: S608
         keys = sorted(SampleKey(*row) for row in self._fetch_all(sql, *parameters, offset + limit))
+        return [row for key in keys[offset : offset + limit] if (row := self.sample(key)) is not None]
+
+    def sample(self, key: SampleKey) -> dict[str, Any] | None:
+        """One sample's row as `samples` gives it, or ``None`` when there is no such sample."""
+        ledger = self.layout.ledger_of(key.slot)
         sql = f"SELECT {_COLUMNS} FROM sample WHERE slot = ? AND round = ?"  # noqa: S608
-        return [
-            parse_row(self._fetch(self.layout.ledger_of(key.slot), sql, key.slot, key.round)[0])
-            for key in keys[offset : offset + limit]
-        ]
+        rows = self._fetch(ledger, sql, key.slot, key.round)
+        return self._parse(ledger, rows[0]) if rows else None
+
+    def _parse(self, ledger: int, row: sqlite3.Row) -> dict[str, Any]:
+        with readable_errors(self.path, ledger):
+            return parse_row(row)
 
     def count_samples(self, wanted: SampleFilter | None = None) -> int:
         """How many samples pass the filter."""
@@ -230,24 +235,27 @@ class LedgerReader:
         return SampleKey(slot, rows[0]["round"]) if rows else None
 
     def trace(self, key: SampleKey) -> dict[str, Any] | None:
-        """The whole `SampleRecord` as a dict with prompts in full, or ``None`` when there is no such sample.
+        """The whole `SampleRecord` as a dict with prompts in full; ``None``: no such sample, or it keeps no trace.
 
         Verdict, error class and ``duplicate_of`` are the row's: they are newer when a duplicate was found later.
         """
-        sql = f"""
-            SELECT {", ".join(f"sample.{column}" for column in SAMPLE_COLUMNS)}, trace.dictionary, trace.blob
-            FROM sample JOIN trace USING (slot, round) WHERE slot = ? AND round = ?
-        """  # noqa: S608
         ledger = self.layout.ledger_of(key.slot)
+        sql = f"SELECT {_COLUMNS} FROM sample WHERE slot = ? AND round = ?"  # noqa: S608
         rows = self._fetch(ledger, sql, key.slot, key.round)
         if not rows:
             return None
-        *cells, dictionary, blob = rows[0]
-        row = parse_row(cells)
+        row = self._parse(ledger, rows[0])
+        if rows[0]["trace_checksum"] is None:
+            return None
+        traces = self._fetch(
+            ledger, "SELECT dictionary, blob FROM trace WHERE slot = ? AND round = ?", key.slot, key.round
+        )
+        if not traces or checksum_trace(*traces[0]) != rows[0]["trace_checksum"]:
+            raise damaged(self.path, ledger, f"trace {key.trace_id}")
         try:
-            record = self._decoders[ledger].decode(dictionary, blob)
+            record = self._decoders[ledger].decode(*traces[0])
         except ValueError as exc:
-            raise RunError(f"{database_path(self.path, ledger)}: trace {key.trace_id} is damaged: {exc}") from exc
+            raise damaged(self.path, ledger, f"trace {key.trace_id}: {exc}") from exc
         return record | {
             name: row[name] for name in ("verdict", "error_class", "grounding", "duplicate_of", "trace_id")
         }

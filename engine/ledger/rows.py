@@ -1,21 +1,37 @@
-"""A sample's row: how it is cut from a record, and how it is read back."""
+"""A sample's row: how it is cut from a record, and how it is read back.
+
+SQLite's pages carry no checksums, so each row carries its own, over all its cells, and that of its trace.
+"""
 
 from __future__ import annotations
 
+import sqlite3
+import zlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
-from routenator.engine.ledger.schema import JSON_COLUMNS, SAMPLE_COLUMNS, STRATUM_COLUMNS
+from routenator.engine.ledger.schema import JSON_COLUMNS, ROW_COLUMNS, SAMPLE_COLUMNS, STRATUM_COLUMNS, DamagedRowError
 from routenator.engine.ledger.trace_codec import dump_json, load_json
 from routenator.engine.sample import SampleKey, SampleRecord
 
 Cell = str | bytes | int | float | None
 
 INSERT_SAMPLE = (
-    f"INSERT INTO sample ({', '.join(SAMPLE_COLUMNS)}) VALUES ({', '.join('?' * len(SAMPLE_COLUMNS))})"  # noqa: S608
+    f"INSERT INTO sample ({', '.join(ROW_COLUMNS)}) VALUES ({', '.join('?' * len(ROW_COLUMNS))})"  # noqa: S608
     " ON CONFLICT (slot, round) DO NOTHING"
 )
+
+
+def checksum_row(cells: Sequence[Cell]) -> int:
+    """CRC-32 of a row's cells but for the last, the checksum itself."""
+    # ascii() writes the same characters whatever the Python version's Unicode tables.
+    return zlib.crc32(ascii(tuple(cells[: len(ROW_COLUMNS) - 1])).encode())
+
+
+def checksum_trace(dictionary_id: int | None, blob: bytes) -> int:
+    """CRC-32 of a trace."""
+    return zlib.crc32(blob, dictionary_id or 0)
 
 
 def to_cell(text: str | None) -> str | bytes | None:
@@ -44,12 +60,16 @@ def _json_cell(value: Any) -> str | bytes | None:
         return data
 
 
-def build_row(record: SampleRecord, committed_at: float) -> tuple[Cell, ...]:
-    """The sample's row, in the order of ``SAMPLE_COLUMNS``.
+def build_row(
+    record: SampleRecord, committed_at: float, dictionary_id: int | None = None, blob: bytes | None = None
+) -> tuple[Cell, ...]:
+    """The sample's row, in the order of ``ROW_COLUMNS``.
 
     Args:
         record: The finished sample.
         committed_at: Unix time in seconds.
+        dictionary_id: What ``blob`` is compressed with; ``None``: with nothing else.
+        blob: Its trace, or ``None`` when none is kept.
     """
     reasons: list[str] = []
     prompt_tokens = completion_tokens = judge_prompt_tokens = judge_completion_tokens = 0
@@ -75,7 +95,7 @@ def build_row(record: SampleRecord, committed_at: float) -> tuple[Cell, ...]:
     for span in record.spans:
         node_ms[span.node] += span.duration_ms
     candidate = record.candidate
-    return (
+    cells = (
         record.key.slot,
         record.key.round,
         record.verdict,
@@ -96,20 +116,57 @@ def build_row(record: SampleRecord, committed_at: float) -> tuple[Cell, ...]:
         to_cell(model),
         record.started_at,
         committed_at,
-        record.duration_ms,
+        float(record.duration_ms),
         _json_cell({node: round(ms, 3) for node, ms in node_ms.items()}),
         None,
+        None if blob is None else checksum_trace(dictionary_id, blob),
     )
+    return (*cells, checksum_row(cells))
 
 
-def parse_row(row: Iterable[Any]) -> dict[str, Any]:
-    """All columns with their JSON parsed, and ``trace_id``."""
+def is_whole(row: Sequence[Cell]) -> bool:
+    """Whether a row of ``ROW_COLUMNS`` is what was written."""
+    return checksum_row(row) == row[-1]
+
+
+def parse_row(row: Sequence[Any]) -> dict[str, Any]:
+    """``SAMPLE_COLUMNS`` of a row of ``ROW_COLUMNS`` with their JSON parsed, and ``trace_id``.
+
+    Raises:
+        DamagedRowError: It is not what was written.
+    """
+    if not is_whole(row):
+        raise DamagedRowError(f"the row of sample {row[0]}.{row[1]}")
     values: dict[str, Any] = {
         column: from_cell(cell) if isinstance(cell, bytes) else cell
-        for column, cell in zip(SAMPLE_COLUMNS, row, strict=True)
+        for column, cell in zip(SAMPLE_COLUMNS, row)  # noqa: B905 - the checksums are left over
     }
     for column in JSON_COLUMNS:
         if values[column] is not None:
             values[column] = load_json(values[column])
     values["trace_id"] = SampleKey(values["slot"], values["round"]).trace_id
     return values
+
+
+def mark_duplicate(connection: sqlite3.Connection, key: SampleKey, error_class: str, duplicate_of: str) -> bool:
+    """Turn an accepted sample into a rejected one, inside the caller's transaction; whether it was accepted.
+
+    Raises:
+        DamagedRowError: Its row is not what was written.
+    """
+    condition = "WHERE slot = ? AND round = ? AND verdict = 'accepted'"
+    cells = connection.execute(
+        f"SELECT {', '.join(ROW_COLUMNS)} FROM sample {condition}",  # noqa: S608
+        (key.slot, key.round),
+    ).fetchone()
+    if cells is None:
+        return False
+    if not is_whole(cells):
+        raise DamagedRowError(f"the row of sample {key.trace_id}")
+    changed = {"verdict": "rejected", "error_class": error_class, "duplicate_of": duplicate_of}
+    row = [changed.get(column, cell) for column, cell in zip(ROW_COLUMNS, cells, strict=True)]
+    connection.execute(
+        "UPDATE sample SET verdict = ?, error_class = ?, duplicate_of = ?, checksum = ? WHERE slot = ? AND round = ?",
+        (*changed.values(), checksum_row(row), key.slot, key.round),
+    )
+    return True

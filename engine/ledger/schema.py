@@ -41,6 +41,8 @@ SAMPLE_COLUMNS = (
     "node_ms",
     "duplicate_of",
 )
+ROW_COLUMNS = (*SAMPLE_COLUMNS, "trace_checksum", "checksum")
+"""All columns of ``sample``. ``trace_checksum`` is null when the run keeps no traces."""
 JSON_COLUMNS = ("arguments", "grounding", "reasons", "node_ms")
 """Columns that hold JSON text.
 
@@ -81,6 +83,8 @@ CREATE TABLE sample (
     duration_ms REAL NOT NULL,
     node_ms TEXT NOT NULL,
     duplicate_of TEXT,
+    trace_checksum INTEGER,
+    checksum INTEGER NOT NULL,
     PRIMARY KEY (slot, round)
 );
 CREATE INDEX sample_state ON sample (slot, round, verdict);
@@ -96,7 +100,7 @@ CREATE TABLE trace (
     blob BLOB NOT NULL,
     PRIMARY KEY (slot, round)
 );
-CREATE TABLE dictionary (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE dictionary (id INTEGER PRIMARY KEY, body BLOB NOT NULL, checksum INTEGER NOT NULL);
 CREATE TABLE text (id INTEGER PRIMARY KEY, sha256 BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
 """
 
@@ -109,16 +113,30 @@ def database_path(run_directory: Path, ledger: int = 0) -> Path:
     return run_directory / (f"run-{ledger}.db" if ledger else DATABASE_NAME)
 
 
+class DamagedRowError(ValueError):
+    """A row is not what was written."""
+
+
 @contextmanager
 def readable_errors(run_directory: Path, ledger: int = 0) -> Iterator[None]:
-    """Turn SQLite's errors into a `RunError` that says which file and what to do."""
+    """Turn SQLite's errors and damaged rows into a `RunError` that says which file and what to do."""
     try:
         yield
+    except DamagedRowError as exc:
+        raise damaged(run_directory, ledger, str(exc)) from exc
     except sqlite3.Error as exc:
-        hint = "Check that the disk has room and can be written"
         if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
-            hint = "The file is damaged; restore it from a copy, or start a new run in another directory"
+            raise damaged(run_directory, ledger, str(exc)) from exc
+        hint = "Check that the disk has room and can be written"
         raise RunError(f"{database_path(run_directory, ledger)}: {exc}", hint=hint) from exc
+
+
+def damaged(run_directory: Path, ledger: int, what: str) -> RunError:
+    """The error to raise when a ledger does not hold what was written to it."""
+    return RunError(
+        f"{database_path(run_directory, ledger)} is damaged: {what}",
+        hint=f"`routenator repair {run_directory}` keeps what is whole; the slots that are lost are then open again",
+    )
 
 
 def connect_writer(run_directory: Path, ledger: int = 0) -> sqlite3.Connection:

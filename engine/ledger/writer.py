@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from routenator.engine.errors import RunError
-from routenator.engine.ledger.rows import INSERT_SAMPLE, build_row
+from routenator.engine.ledger.rows import mark_duplicate
 from routenator.engine.ledger.schema import connect_ledger, readable_errors, write_meta
-from routenator.engine.ledger.trace_codec import TraceEncoder, train_dictionary
+from routenator.engine.ledger.transactions import Transactions
 from routenator.engine.sample import SampleKey, SampleRecord
 
 MAX_BATCH = 500
@@ -24,8 +24,15 @@ MAX_DELAY_S = 0.25
 """Longest time in seconds from a sample's arrival to its commit."""
 MAX_UNCOMMITTED = 2 * MAX_BATCH
 """Samples that wait for their commit; then `LedgerWriter.put` waits."""
-TRAINING_RECORDS = 300
-"""Records from which the compression dictionary is trained, once in a run."""
+RETRY_PAUSE_S = 1.0
+"""Seconds between two tries to write on a full disk."""
+
+
+# When the file of the shared memory cannot grow, SQLite does not say that it was for want of room.
+_DISK_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +63,30 @@ class LedgerWriter:
 
     Args:
         path: The run's directory; `RunDirectory` has made its database.
-        on_failure: Called once on the loop when the thread cannot go on (disk full, a failed fsync). Nothing that was
+        on_failure: Called once on the loop when the thread cannot go on (a failed write or fsync). Nothing that was
             not committed is claimed: the futures of what was waiting raise the same `RunError`.
         ledger: Number of the ledger; what is put must be of its slots.
+        traces: Whether traces are kept; without them a sample is its row alone.
+
+    Attributes:
+        trouble: What the writer waits for, for the person at the terminal: room on a full disk. `put` waits with it,
+            and everything goes on by itself once there is room. ``None``: nothing.
     """
 
-    def __init__(self, path: Path, on_failure: Callable[[BaseException], None], ledger: int = 0) -> None:
+    def __init__(
+        self, path: Path, on_failure: Callable[[BaseException], None], ledger: int = 0, *, traces: bool = True
+    ) -> None:
+        self.trouble: str | None = None
         self._path = path
         self._ledger = ledger
+        self._traces = traces
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._inbox: queue.SimpleQueue[_Entry | _Job] = queue.SimpleQueue()
         self._room = asyncio.Semaphore(MAX_UNCOMMITTED)
         self._failure: RunError | None = None
         self._closed = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -104,22 +121,22 @@ class LedgerWriter:
         Returns:
             How many were accepted until now.
         """
-        rows = [
-            ("duplicate" if duplicate.kind == "exact" else "near_duplicate", duplicate.of, key.slot, key.round)
-            for duplicate in duplicates
-            for key in (duplicate.key,)
-        ]
-        sql = (
-            "UPDATE sample SET verdict = 'rejected', error_class = ?, duplicate_of = ?"
-            " WHERE slot = ? AND round = ? AND verdict = 'accepted'"
+        error_classes = {"exact": "duplicate", "near": "near_duplicate"}
+        marked: int = await self._call(
+            lambda connection: sum(
+                mark_duplicate(connection, item.key, error_classes[item.kind], item.of) for item in duplicates
+            )
         )
-        changed: int = await self._call(lambda connection: connection.executemany(sql, rows).rowcount)
-        return max(changed, 0)
+        return marked
 
     async def close(self) -> None:
-        """Commit what is waiting and end the thread. Does not raise when the writer had failed."""
+        """Commit what is waiting and end the thread. Does not raise when the writer had failed.
+
+        On a full disk it tries once more and then gives up: what was waiting is not claimed.
+        """
         if not self._closed:
             self._closed = True
+            self._closing.set()
             self._inbox.put(_Job(None, self._new_future()))
         await asyncio.to_thread(self._thread.join)
 
@@ -156,7 +173,7 @@ class LedgerWriter:
             with readable_errors(self._path, self._ledger):
                 connection = connect_ledger(self._path, self._ledger)
                 try:
-                    self._serve(_Transactions(connection), waiting)
+                    self._serve(Transactions(connection, self._traces), waiting)
                 finally:
                     connection.close()
         except BaseException as exc:
@@ -164,18 +181,37 @@ class LedgerWriter:
             failure.__cause__ = exc if failure is not exc else exc.__cause__
             self._on_loop(self._fail, failure, waiting)
 
-    def _serve(self, transactions: _Transactions, waiting: list[_Entry | _Job]) -> None:
+    def _serve(self, transactions: Transactions, waiting: list[_Entry | _Job]) -> None:
         while True:
-            batch, job = self._collect(waiting)
-            if batch:
-                results: list[Any] = list(transactions.commit([entry.record for entry in batch]))
-                self._on_loop(self._settle, [entry.committed for entry in batch], results, len(batch))
+            entries, job = self._collect(waiting)
+            if entries:
+                batch = transactions.prepare([entry.record for entry in entries])
+                results: list[Any] = list(self._when_room(transactions.insert, batch))
+                self._on_loop(self._settle, [entry.committed for entry in entries], results, len(entries))
+                del waiting[: len(entries)]
+                if (dictionary := transactions.take_dictionary()) is not None:
+                    self._when_room(transactions.use_dictionary, dictionary)
             if job is not None:
-                result = transactions.apply(job.work) if job.work else None
+                result = self._when_room(transactions.apply, job.work) if job.work else None
                 self._on_loop(self._settle, [job.done], [result], 0)
                 if job.work is None:
                     return
             waiting.clear()
+
+    def _when_room(self, transact: Callable[[Argument], Result], argument: Argument) -> Result:
+        """Try the transaction again for as long as the disk is full."""
+        try:
+            while True:
+                is_last_try = self._closing.is_set()
+                try:
+                    return transact(argument)
+                except sqlite3.Error as exc:
+                    if getattr(exc, "sqlite_errorcode", None) not in _DISK_FULL or is_last_try:
+                        raise
+                self.trouble = f"no room on the disk of {self._path}: waiting"
+                self._closing.wait(RETRY_PAUSE_S)
+        finally:
+            self.trouble = None
 
     def _collect(self, waiting: list[_Entry | _Job]) -> tuple[list[_Entry], _Job | None]:
         batch: list[_Entry] = []
@@ -216,59 +252,3 @@ class LedgerWriter:
                 future.set_exception(failure)
         self._room.release()
         self._on_failure(failure)
-
-
-class _Transactions:
-    """What one transaction holds. Lives on the writer's thread."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        texts = dict(connection.execute("SELECT sha256, id FROM text"))
-        newest = connection.execute("SELECT id, body FROM dictionary ORDER BY id DESC LIMIT 1").fetchone()
-        self._encoder = TraceEncoder(texts, *(newest or (None, None)))
-        self._training: list[bytes] = []
-
-    def apply(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Run ``work`` in a transaction of its own."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        result = work(self._connection)
-        self._connection.execute("COMMIT")
-        return result
-
-    def commit(self, records: Sequence[SampleRecord]) -> list[bool]:
-        """Rows, traces and newly shared texts of ``records``; says of each whether it was the first of its key."""
-        committed_at = time.time()
-        encoder = self._encoder
-        firsts = []
-        self._connection.execute("BEGIN IMMEDIATE")
-        execute = self._connection.execute
-        for record in records:
-            first = execute(INSERT_SAMPLE, build_row(record, committed_at)).rowcount == 1
-            firsts.append(first)
-            if not first:
-                continue
-            data = encoder.encode(record)
-            if encoder.dictionary_id is None:
-                self._training.append(data)
-            execute(
-                "INSERT INTO trace (slot, round, dictionary, blob) VALUES (?, ?, ?, ?)",
-                (record.key.slot, record.key.round, encoder.dictionary_id, encoder.compress(data)),
-            )
-        if texts := encoder.take_new_texts():
-            self._connection.executemany(
-                "INSERT INTO text (id, sha256, body) VALUES (?, ?, ?)",
-                [(text.id, text.sha256, text.body) for text in texts],
-            )
-        execute("COMMIT")
-        if len(self._training) >= TRAINING_RECORDS:
-            self._train()
-        return firsts
-
-    def _train(self) -> None:
-        body = train_dictionary(self._training[:TRAINING_RECORDS])
-        self._training = []
-        if body is None:
-            return
-        sql = "INSERT INTO dictionary (body) VALUES (?)"
-        identifier = self.apply(lambda connection: connection.execute(sql, (body,)).lastrowid)
-        self._encoder.use_dictionary(identifier, body)

@@ -264,6 +264,8 @@ def test_a_damaged_trace_is_a_run_error(tmp_path):
 
 
 def test_the_reader_cannot_write(reader):
-    with closing(connect_reader(reader.path)) as connection:
-        with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            connection.execute("DELETE FROM sample")
+    with (
+        closing(connect_reader(reader.path)) as connection,
+        pytest.raises(sqlite3.OperationalError, match="readonly"),
+    ):
+        connection.execute("DELETE FROM sample")
