@@ -1,13 +1,18 @@
-"""How many requests one replica gets at once."""
+"""How many requests one replica gets at once, by what it says: 429, 503, or a queue in its metrics."""
 
 from __future__ import annotations
+
+from routenator.engine.llm.states import Limiter
 
 
 class AimdLimit:
     """Concurrency limit: additive increase, multiplicative decrease.
 
-    Starts at its ceiling, is halved when the replica says that it is overloaded, and grows by about one for each
-    full window of successes.
+    Starts at its ceiling, is cut when the replica says that it has too much, and grows by about one for each full
+    window of successes.
+
+    Attributes:
+        cut_by: What the last cut came from; ``None`` as long as there was none.
 
     Source:
         D.-M. Chiu and R. Jain, Analysis of the increase and decrease algorithms for congestion avoidance, 1989.
@@ -15,6 +20,7 @@ class AimdLimit:
 
     def __init__(self, ceiling: int) -> None:
         self.ceiling = ceiling
+        self.cut_by: Limiter | None = None
         self._limit = float(ceiling)
         self._cut_at = float("-inf")
 
@@ -35,3 +41,18 @@ class AimdLimit:
         if sent_at >= self._cut_at:
             self._limit = max(1.0, self._limit / 2)
             self._cut_at = now
+            self.cut_by = "overload"
+
+    def cut_to_running(self, in_flight: int, running: int, waiting: int) -> None:
+        """The replica's metrics show a queue: go towards our share of what it computes, at most by half at once.
+
+        Args:
+            in_flight: Requests of ours that are out.
+            running: Requests that the replica computes, ours and others'.
+            waiting: Requests that it keeps in its queue.
+        """
+        ours = in_flight * running / (running + waiting)
+        target = max(1.0, ours, self._limit / 2)
+        if target < self._limit:
+            self._limit = target
+            self.cut_by = "queue"

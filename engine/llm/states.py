@@ -8,6 +8,10 @@ from typing import Literal
 Condition = Literal["up", "paused", "trial"]
 """``paused``: an open breaker or a Retry-After; ``trial``: its canary is out."""
 
+Limiter = Literal["overload", "latency", "queue"]
+"""``overload``: 429 or 503; ``latency``: fewer requests bring as many answers; ``queue``: requests wait on the
+server."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReplicaState:
@@ -21,7 +25,7 @@ class ReplicaState:
         errors: Requests that failed, since the worker began.
         latency_ms: Of recent answers, smoothed; ``None`` before the first.
         queued: Requests that wait on the server (``vllm:num_requests_waiting``); ``None``: it does not say.
-        limited_by: Why ``limit`` is below ``ceiling``: ``overload`` (429, 503), ``latency``, ``queue``, or ``None``.
+        limited_by: Why ``limit`` is below ``ceiling``; ``None`` if it is not.
         trouble: What it last failed with, while it is not answering.
     """
 
@@ -34,7 +38,7 @@ class ReplicaState:
     errors: int = 0
     latency_ms: float | None = None
     queued: int | None = None
-    limited_by: str | None = None
+    limited_by: Limiter | None = None
     trouble: str | None = None
 
 
@@ -43,7 +47,7 @@ class EndpointState:
     """One endpoint, as one worker sees it.
 
     Attributes:
-        waiting: Calls that wait for room on a replica.
+        waiting: Calls that wait for room on a replica, or for the retry budget.
     """
 
     name: str
