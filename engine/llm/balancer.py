@@ -11,7 +11,7 @@ from routenator.engine.llm.replica import Replica
 
 
 class Balancer:
-    """Hands out the least-loaded replica; requests queue first come, first served.
+    """Hands out the least-loaded replica by limit and weight; requests queue first come, first served.
 
     Two kinds of waiting: for room on a replica that is up, which is back-pressure and may take as long as it takes;
     and for a replica to come back (open breaker, Retry-After), which is bounded by the caller.
@@ -22,6 +22,11 @@ class Balancer:
         self._replicas = tuple(replicas)
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a replica."""
+        return len(self._waiting)
 
     @property
     def trouble(self) -> EndpointError | None:
@@ -75,7 +80,7 @@ class Balancer:
             return
         now = asyncio.get_running_loop().time()
         room = sum(
-            max(0, 1 if replica.breaker.is_open else replica.limit.limit - replica.in_flight)
+            max(0, 1 if replica.breaker.is_open else replica.limit - replica.in_flight)
             for replica in self._replicas
             if replica.ready_at(now) <= now
         )
@@ -94,6 +99,8 @@ class Balancer:
 
     def _choose(self, now: float, avoid: Collection[Replica]) -> Replica | None:
         ready = [replica for replica in self._replicas if replica.ready_at(now) <= now and replica.has_room]
+        if len(ready) == 1:
+            return ready[0]
         return min(ready, key=lambda replica: (replica in avoid, replica.load), default=None)
 
     async def _wait(self, timeout_s: float | None, to_front: bool) -> None:

@@ -93,13 +93,6 @@ async def check_roles(pool: LlmPool) -> dict[Role, RoleCheck]:
     return {found.role: found for found in checks}
 
 
-async def check_role(pool: LlmPool, role: Role) -> RoleCheck:
-    """Check one role. Whatever is wrong is in the answer's ``problems``; nothing is raised for it."""
-    if pool.endpoints.endpoint_of(role) is None:
-        return RoleCheck(role)
-    return _for_role(await _probe(pool, role), role)
-
-
 def _for_role(found: RoleCheck, role: Role) -> RoleCheck:
     """The endpoint's check as ``role`` sees it: only the vision role needs to see."""
     problems = found.problems

@@ -7,7 +7,7 @@ import logging
 import random
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
@@ -16,7 +16,10 @@ from routenator.engine.errors import DegenerateError, EndpointError, SampleError
 from routenator.engine.llm.balancer import Balancer
 from routenator.engine.llm.chat import ChatReply, ChatRequest
 from routenator.engine.llm.client import make_client
+from routenator.engine.llm.monitor import Monitor
 from routenator.engine.llm.replica import Replica, close_all
+from routenator.engine.llm.retry_budget import RetryBudget
+from routenator.engine.llm.states import EndpointState
 from routenator.engine.llm.structured import (
     Mode,
     Negotiation,
@@ -29,9 +32,18 @@ from routenator.engine.llm.wire import Answer, DisconnectedError, send_chat
 
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 20.0
+SHORT_BACKOFF_S = 0.02
+RETURN_S = 1.0
+"""Over which requests are sent again when this process was stopped for a while."""
 _ENDLESS_SPACE = re.compile(r"\s{100}")
 
 logger = logging.getLogger(__name__)
+
+
+Setback = Literal["failure", "overload", "stall", "disconnect", "absence"]
+"""Why an attempt brought nothing. ``overload`` (429, 503) and ``stall`` count as attempts but take nothing from the
+retry budget: the limit slows the first, and the second are sent to a replica that did nothing wrong. ``disconnect`` (a
+keep-alive connection closed under us, once a call) and ``absence`` (this process was stopped) are nobody's failure."""
 
 
 @dataclass(slots=True)
@@ -45,23 +57,30 @@ class _Call:
     attempts: int = 0
     spent_s: float = 0.0
     backoff_s: float = 0.0
-    free_retries: int = 1
-    """A closed keep-alive connection is no failure of the server; once a call it costs no attempt."""
+    first_error: EndpointError | None = None
+    setback: Setback = "failure"
+    may_disconnect: bool = True
 
 
 class EndpointClient:
     """Asks one endpoint, with failover among its replicas. Belongs to one event loop.
 
-    A call's deadline is ``timeout_s`` for each attempt that it may make, spent on requests, back-off and waiting for
-    replicas to come back; queueing for room is back-pressure and is not counted.
+    A call's deadline is ``timeout_s`` for each attempt that it may make, spent on requests, back-off, and waiting for
+    replicas to come back or for the retry budget; queueing for room is back-pressure and is not counted.
     """
 
     def __init__(self, name: str, endpoint: Endpoint, base_urls: tuple[str, ...], key: str | None) -> None:
         self.name = name
         self.endpoint = endpoint
         self.negotiation = Negotiation(endpoint.structured_output)
-        self.replicas = [Replica(url, make_client(url, endpoint, key), endpoint.max_in_flight) for url in base_urls]
+        weights = endpoint.weights or (1.0,) * len(base_urls)
+        self.replicas = [
+            Replica(url, make_client(url, endpoint, key), endpoint.max_in_flight, weight)
+            for url, weight in zip(base_urls, weights, strict=True)
+        ]
         self.balancer = Balancer(name, self.replicas)
+        self.budget = RetryBudget(endpoint.max_in_flight * len(base_urls))
+        self.monitor = Monitor(name, self.replicas, endpoint.timeout_s, self.balancer.wake)
         self.key = key
         self._deadline_s = endpoint.timeout_s * (endpoint.max_retries + 1)
 
@@ -75,6 +94,7 @@ class EndpointClient:
 
         Every error carries ``requests`` and ``partial_text`` for the trace.
         """
+        self.monitor.start()
         mode = self.negotiation.mode if request.schema is not None else None
         requests: list[dict[str, Any]] = []
         try:
@@ -111,8 +131,20 @@ class EndpointClient:
             min_logprob=answer.min_logprob,
         )
 
+    def state(self) -> EndpointState:
+        """How the endpoint is doing, for the person who watches."""
+        now = asyncio.get_running_loop().time()
+        return EndpointState(
+            name=self.name,
+            model=self.endpoint.model,
+            waiting=self.balancer.waiting + self.budget.waiting,
+            replicas=tuple(replica.state(now) for replica in self.replicas),
+        )
+
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Stop watching and close every connection."""
+        await self.monitor.aclose()
+        self.budget.close()
         self.balancer.close()
         await close_all(self.replicas)
 
@@ -145,14 +177,29 @@ class EndpointClient:
         return body
 
     async def _retry(self, call: _Call) -> tuple[Answer, float]:
+        """Attempt, and leave it to tenacity whether and when to attempt again."""
+        self.budget.on_call()
+        try:
+            return await self._attempt(call)
+        except EndpointError as exc:
+            call.first_error = exc
+        # Made only now: most calls need no retry, and tenacity's machinery costs CPU.
         retrying = AsyncRetrying(
             sleep=asyncio.sleep,
             retry=retry_if_exception(lambda exc: self._may_retry(exc, call)),
-            wait=lambda state: self._backoff_s(state, call),
+            wait=lambda _: self._backoff_s(call),
             stop=lambda state: self._must_stop(state, call),
             reraise=True,
         )
-        return await retrying(self._attempt, call)
+        return await retrying(self._attempt_again, call)
+
+    async def _attempt_again(self, call: _Call) -> tuple[Answer, float]:
+        """What tenacity repeats; its first attempt is the one that has failed already."""
+        first_error, call.first_error = call.first_error, None
+        if first_error is not None:
+            raise first_error
+        await self._take_token(call)
+        return await self._attempt(call)
 
     def _may_retry(self, exc: BaseException, call: _Call) -> bool:
         if isinstance(exc, WrongModelError):
@@ -162,18 +209,35 @@ class EndpointClient:
     def _must_stop(self, state: RetryCallState, call: _Call) -> bool:
         return call.attempts > self.endpoint.max_retries or call.spent_s + state.upcoming_sleep >= self._deadline_s
 
-    def _backoff_s(self, state: RetryCallState, call: _Call) -> float:
+    def _backoff_s(self, call: _Call) -> float:
         """Full jitter, doubling; nearly nothing if the retry is free or another replica is there to take it.
 
         Source:
             Exponential backoff and jitter, AWS Architecture Blog, 2015.
         """
-        if call.attempts == 0 or self.balancer.has_other(call.failed_on):
-            call.backoff_s = random.uniform(0, 0.02)
+        if call.setback == "absence":
+            call.backoff_s = random.uniform(0, RETURN_S)
+        elif call.setback == "disconnect" or self.balancer.has_other(call.failed_on):
+            call.backoff_s = random.uniform(0, SHORT_BACKOFF_S)
         else:
             ceiling_s = min(FIRST_BACKOFF_S * 2 ** (call.attempts - 1), LONGEST_BACKOFF_S)
             call.backoff_s = random.uniform(ceiling_s / 2, ceiling_s)
         return call.backoff_s
+
+    async def _take_token(self, call: _Call) -> None:
+        """Wait for the retry budget if the last attempt's failure is one that must not be multiplied."""
+        if call.setback != "failure":
+            return
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        if not await self.budget.take(self._deadline_s - call.spent_s - call.backoff_s):
+            call.spent_s = self._deadline_s
+            raise EndpointError(
+                f"endpoint {self.name} fails too often: no retry was left within the deadline; "
+                f"its last error: {call.requests[-1]['error']}",
+                retryable=True,
+            )
+        call.spent_s += loop.time() - asked_at
 
     async def _attempt(self, call: _Call) -> tuple[Answer, float]:
         loop = asyncio.get_running_loop()
@@ -192,42 +256,56 @@ class EndpointClient:
         }
         call.requests.append(entry)
         error: EndpointError | None = None
-        finished = is_free = False
+        finished = False
+        deadline = asyncio.timeout(self.endpoint.timeout_s)
+        replica.deadlines[deadline] = None
         try:
-            async with asyncio.timeout(self.endpoint.timeout_s):
+            async with deadline:
                 answer = await send_chat(replica.client, call.body, self.key)
             finished = True
         except TimeoutError:
-            error = EndpointError(f"no complete answer within {self.endpoint.timeout_s:g} s", retryable=True)
+            what = replica.deadlines[deadline] or f"no complete answer within {self.endpoint.timeout_s:g} s"
+            error = EndpointError(what, retryable=True)
         except EndpointError as exc:
             error = exc
-            is_free = isinstance(exc, DisconnectedError) and call.free_retries > 0
         finally:
             now = loop.time()
             entry["latency_ms"] = round((now - sent_at) * 1000, 3)
+            is_stalled = replica.deadlines.pop(deadline) is not None
             if finished:
                 entry["status"] = 200
-                replica.on_answer()
+                replica.on_answer(sent_at, now)
             elif error is None:
                 entry["error"] = "cancelled"
                 replica.on_abandoned(sent_at)
             else:
                 entry["status"], entry["error"] = error.status, f"{error.error_class}: {error.what}"
-                self._report(replica, error, is_free, sent_at)
+                call.setback = self._setback(call, error, is_stalled, sent_at, now)
+                self._report(replica, error, call.setback, sent_at)
             self.balancer.wake()
         if error is None:
             return answer, entry["latency_ms"]
-        call.spent_s += now - sent_at
-        if is_free:
-            call.free_retries -= 1
-        else:
+        if call.setback == "disconnect":
+            call.may_disconnect = False
+        elif call.setback != "absence":
             call.attempts += 1
             call.failed_on.append(replica)
+        if call.setback != "absence":
+            call.spent_s += now - sent_at
         raise error
 
-    def _report(self, replica: Replica, error: EndpointError, is_free: bool, sent_at: float) -> None:
+    def _setback(self, call: _Call, error: EndpointError, is_stalled: bool, sent_at: float, now: float) -> Setback:
+        if error.status in (429, 503):
+            return "overload"
+        if is_stalled:
+            return "stall"
+        if error.status is None and error.retryable and self.monitor.was_absent(sent_at, now):
+            return "absence"
+        return "disconnect" if isinstance(error, DisconnectedError) and call.may_disconnect else "failure"
+
+    def _report(self, replica: Replica, error: EndpointError, setback: Setback, sent_at: float) -> None:
         """Let the replica learn from an error; say aloud when that pauses it."""
-        if is_free:
+        if setback in ("disconnect", "absence"):
             replica.on_abandoned(sent_at)
             return
         was_open = replica.breaker.is_open

@@ -11,6 +11,7 @@ from routenator.engine.errors import EndpointError
 from routenator.engine.llm.chat import ChatReply, ChatRequest
 from routenator.engine.llm.endpoint_client import EndpointClient
 from routenator.engine.llm.keys import read_keys
+from routenator.engine.llm.states import EndpointState
 
 
 class LlmPool:
@@ -21,22 +22,21 @@ class LlmPool:
     Args:
         endpoints: The endpoints file.
         base_urls: Endpoint name → base URLs, for embedded endpoints, which are started elsewhere.
+        workers: Processes that ask the same endpoints; each gets its share of ``max_in_flight``, and at least 1.
 
     Raises:
         ConfigError: A key's environment variable is not set.
     """
 
-    def __init__(self, endpoints: EndpointsFile, base_urls: Mapping[str, tuple[str, ...]] | None = None) -> None:
+    def __init__(
+        self, endpoints: EndpointsFile, base_urls: Mapping[str, tuple[str, ...]] | None = None, workers: int = 1
+    ) -> None:
         self.endpoints = endpoints
+        self._workers = workers
         self._base_urls = dict(base_urls or {})
         used = {name: endpoints.endpoints[name] for name in endpoints.roles.values() if name is not None}
         self._keys = read_keys(used)
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, EndpointClient]] = WeakKeyDictionary()
-
-    def role_available(self, role: Role) -> bool:
-        """Whether an endpoint plays ``role``; for ``vision``, one that is not declared blind."""
-        found = self.endpoints.endpoint_of(role)
-        return found is not None and not (role == "vision" and found[1].vision is False)
 
     async def complete(self, role: Role, request: ChatRequest) -> ChatReply:
         """Get one finished completion from the endpoint of ``role``; see `EndpointClient.complete`."""
@@ -57,12 +57,19 @@ class LlmPool:
             urls = self._base_urls.get(name, endpoint.base_url)
             if not urls:
                 raise EndpointError(f"the embedded endpoint {name} was not started")
+            share = -(-endpoint.max_in_flight // self._workers)
+            endpoint = endpoint.model_copy(update={"max_in_flight": share})
             clients[name] = EndpointClient(name, endpoint, urls, self._keys[name])
         return clients[name]
 
     def trouble(self, role: Role) -> EndpointError | None:
         """Why the endpoint of ``role`` cannot be asked now; ``None`` while any of its replicas is up."""
         return self.client_of(role).balancer.trouble
+
+    def states(self) -> tuple[EndpointState, ...]:
+        """How each endpoint is doing that was asked for anything on the running event loop."""
+        clients = self._clients.get(asyncio.get_running_loop(), {})
+        return tuple(client.state() for client in clients.values())
 
     async def aclose(self) -> None:
         """Close the running event loop's connections."""

@@ -17,7 +17,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,6 +133,16 @@ def plain_answer(body: dict[str, Any]) -> Reply:
     return Reply.text(last if isinstance(last, str) else last[0].get("text", ""), prompt_tokens=tokens)
 
 
+def vllm_metrics(running: int, waiting: int) -> str:
+    """The part of vLLM's ``/metrics`` that speaks of requests, as of two engines."""
+    lines = ["# HELP vllm:num_requests_running Number of requests in model execution batches."]
+    for name, value in (("running", running), ("waiting", waiting)):
+        lines.append(f"# TYPE vllm:num_requests_{name} gauge")
+        for engine, share in enumerate((value - value // 2, value // 2)):
+            lines.append(f'vllm:num_requests_{name}{{engine="{engine}",model_name="{{fake}}"}} {float(share)}')
+    return "\n".join([*lines, 'vllm:num_requests_waiting_by_reason{reason="capacity"} 99.0', ""])
+
+
 class FakeEndpoint:
     """A server with a script of replies; see the module."""
 
@@ -155,7 +165,15 @@ class FakeEndpoint:
         self.in_flight = 0
         self.most_in_flight = 0
         self.bytes_sent = 0
+        self.metrics: Callable[[], str] | None = None
+        self.metrics_asked = 0
+        self._slots: asyncio.Semaphore | None = None
         self._runner: web.AppRunner | None = None
+
+    def compute_at_once(self, capacity: int) -> None:
+        """Answer so many requests at a time and let the rest wait without bound, as vLLM does, with its metrics."""
+        self._slots = asyncio.Semaphore(capacity)
+        self.metrics = lambda: vllm_metrics(min(self.in_flight, capacity), max(0, self.in_flight - capacity))
 
     @property
     def base_url(self) -> str:
@@ -175,6 +193,7 @@ class FakeEndpoint:
         app.router.add_post(CHAT_PATH, self._chat)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)
+        app.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
@@ -193,6 +212,10 @@ class FakeEndpoint:
     async def _health(self, _: web.Request) -> web.Response:
         return web.Response()
 
+    async def _metrics(self, _: web.Request) -> web.Response:
+        self.metrics_asked += 1
+        return web.Response(status=404) if self.metrics is None else web.Response(text=self.metrics())
+
     async def _models(self, request: web.Request) -> web.Response:
         if self._refuses(request):
             return web.json_response({"error": {"message": "bad key"}}, status=401)
@@ -204,7 +227,8 @@ class FakeEndpoint:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            return await self._reply(request, self._choose(request, body), body)
+            async with self._slots or nullcontext():
+                return await self._reply(request, self._choose(request, body), body)
         finally:
             self.in_flight -= 1
 

@@ -16,10 +16,10 @@ def ask(text: str = "hello", **settings: Any) -> ChatRequest:
     return ChatRequest(messages=({"role": "user", "content": text},), **settings)
 
 
-def make_pool(*urls: str, **settings: Any) -> LlmPool:
+def make_pool(*urls: str, workers: int = 1, **settings: Any) -> LlmPool:
     """A pool with little patience; ``settings`` are the endpoint's."""
     endpoint = Endpoint(base_url=urls, **{"timeout_s": 5.0, "max_retries": 2, "model": "fake", **settings})
-    return LlmPool(EndpointsFile(endpoints={"writer": endpoint}, roles={"text": "writer"}))
+    return LlmPool(EndpointsFile(endpoints={"writer": endpoint}, roles={"text": "writer"}), workers=workers)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ import pytest
 from fakes.endpoint import NEVER, FakeEndpoint, Reply, plain_answer
 
 from routenator.engine.config import Endpoint, EndpointsFile
-from routenator.engine.llm.checking import check_role, check_roles
+from routenator.engine.llm.checking import check_roles
 from routenator.engine.llm.pool import LlmPool
 
 
@@ -144,6 +144,6 @@ async def test_server_without_a_list_of_models_may_work_all_the_same():
 
 async def test_embedded_endpoint_that_was_not_started_is_a_problem_and_not_a_crash():
     endpoints = EndpointsFile(endpoints={"e": Endpoint(kind="embedded", model="m")}, roles={"text": "e"})
-    found = await check_role(LlmPool(endpoints), "text")
+    found = (await check_roles(LlmPool(endpoints)))["text"]
     assert "was not started" in found.problems[0].what
     assert dataclasses.asdict(found)["role"] == "text"
