@@ -24,7 +24,8 @@ RouteNatorError           what: str, retryable: bool = False, hint: str | None
 │  ├─ DegenerateError     the reply is empty, or white space without end
 │  ├─ ImageError          an image that cannot be sent
 │  └─ DeadEndError        no walk serves the stratum
-└─ RunError               the run's: locked, changed recipe, disk full, writer died
+├─ RunError               the run's: locked, changed recipe, disk full, writer died
+└─ TrainingError          training cannot begin or go on: a package, a checkpoint, memory. Exit code 3
 ```
 """
 
@@ -180,3 +181,7 @@ class DeadEndError(SampleError):
 
 class RunError(RouteNatorError):
     """The run cannot go on. What was committed stays usable."""
+
+
+class TrainingError(RouteNatorError):
+    """Training cannot begin or go on. Checkpoints that were written stay usable."""

@@ -27,7 +27,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "prompting": {"domain", "routing"},
     "validation": {"domain", "llm", "prompting", "routing"},
     "datasets": {"domain", "routing"},
-    "evaluation": {"domain", "embedding", "llm"},
+    "training": {"datasets", "domain", "llm"},
+    "evaluation": {"domain", "embedding", "llm", "training"},
     "reports": {"datasets", "domain", "ledger", "routing", "validation"},
     # What flows through the graph, and what its nodes may use.
     "state": {"traces"},

@@ -1,0 +1,139 @@
+"""The model that training begins from: where its checkpoint is, and how it is loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from routenator.engine.errors import Fault, InputError, TrainingError
+from routenator.engine.llm.embedded_models import EMBEDDED_MODELS, cache_folder, prepare_model
+from routenator.engine.training.settings import TrainSettings
+
+_LOG_LEVEL = "error"
+TRAIN_PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets")
+
+
+def require_packages(*names: str) -> None:
+    """Say which packages are missing, before anything is loaded.
+
+    Raises:
+        TrainingError: With the command that installs them.
+    """
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        raise TrainingError(
+            f"training needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed",
+            hint="Install it with: pip install 'routenator[train]' (docs/training.md says how on a CPU)",
+        )
+
+
+def quieten_libraries() -> None:
+    """No progress bars and warnings of theirs: what matters is said by us. Call it before they are first imported."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", _LOG_LEVEL)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore", module=r"(torch|transformers|trl|peft|bitsandbytes)\b")
+    for name in ("torch", "bitsandbytes"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+
+
+def resolve_checkpoint(model: str) -> str:
+    """A folder with a transformers checkpoint, or a hub id.
+
+    The name of an embedded model is turned into a checkpoint in the cache, once (about half a minute).
+
+    Raises:
+        InputError: A path that is no checkpoint.
+        RunError: The embedded model's package is not installed.
+    """
+    if model in EMBEDDED_MODELS:
+        return str(_convert_embedded(model))
+    path = Path(model).expanduser()
+    if (path / "config.json").is_file():
+        return str(path)
+    if path.exists() or model.startswith((".", "/", "~")) or model.count("/") != 1:
+        known = ", ".join(EMBEDDED_MODELS)
+        fix = f"Give a folder with a config.json, a hub id such as org/name, or one of: {known}"
+        raise InputError([Fault("model", f"{model} is no checkpoint", fix)])
+    return model
+
+
+def _convert_embedded(name: str) -> Path:
+    folder = cache_folder() / "checkpoints" / name
+    if (folder / "config.json").is_file():
+        return folder
+    require_packages("torch", "transformers", "gguf")
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    source = prepare_model(name)
+    partial = folder.with_suffix(".tmp")
+    options = {"gguf_file": source.name}
+    tokenizer = AutoTokenizer.from_pretrained(source.parent, **options)
+    # Without dequantize the model refuses to be saved.
+    loaded = AutoModelForCausalLM.from_pretrained(
+        source.parent, dtype="float32", quantization_config=GgufConfig(dequantize=True), **options
+    )
+    loaded.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    partial.replace(folder)
+    return folder
+
+
+def load_tokenizer(checkpoint: str) -> Any:
+    """The checkpoint's tokenizer, with a padding token.
+
+    Raises:
+        TrainingError: It cannot be loaded.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    except (OSError, ValueError) as exc:
+        raise _cannot_load(checkpoint, exc) from None
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_base(checkpoint: str, settings: TrainSettings) -> Any:
+    """The base model, quantized as the settings say, ready for adapters.
+
+    Raises:
+        TrainingError: It cannot be loaded.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    dtype = getattr(torch, settings.dtype)
+    options: dict[str, Any] = {"dtype": dtype}
+    if settings.quantization == "nf4":
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+            bnb_4bit_quant_storage=dtype,  # FSDP shards tensors of one type only
+        )
+    if not settings.fsdp:
+        options["device_map"] = {"": 0} if torch.cuda.is_available() else {"": "cpu"}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(checkpoint, **options)
+    except (OSError, ValueError) as exc:
+        raise _cannot_load(checkpoint, exc) from None
+    model.config.use_cache = False
+    return model
+
+
+def _cannot_load(checkpoint: str, exc: Exception) -> TrainingError:
+    first = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
+    return TrainingError(
+        f"{checkpoint} cannot be loaded: {first}",
+        hint="Give a folder with a transformers checkpoint, or a hub id that this machine can reach",
+    )

@@ -1,0 +1,131 @@
+"""Fold an adapter into its base: a full checkpoint, and a GGUF file of it for llama.cpp."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routenator.engine.errors import TrainingError
+from routenator.engine.training.base_model import load_tokenizer
+
+_GGUF_OF_HF = {
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+    "attn_norm": "input_layernorm",
+    "ffn_norm": "post_attention_layernorm",
+}
+
+
+def merge_adapter(checkpoint: str, adapter: Path, folder: Path) -> None:
+    """Write the base in float32 with the adapter folded in, and its tokenizer, as a transformers checkpoint.
+
+    The base is not quantized here: rounding the sum to 4 bits again would lose part of what was learnt.
+    """
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(checkpoint, dtype="float32", device_map="cpu")
+    merged = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
+    merged.save_pretrained(folder)
+    load_tokenizer(checkpoint).save_pretrained(folder)
+
+
+def write_gguf(merged: Path, like: Path, file: Path) -> None:
+    """Write a merged checkpoint as Q8_0 GGUF, with the metadata and the tensor names of ``like``.
+
+    For models of the Llama family whose base is there as GGUF: everything but the weights is taken from it.
+
+    Args:
+        merged: Folder of the merged checkpoint.
+        like: The base model's GGUF file.
+        file: Where the new one goes.
+
+    Raises:
+        TrainingError: The base is of another family, or has tensors that the checkpoint has not.
+    """
+    from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
+    from gguf.quants import quantize
+
+    reader = GGUFReader(like)
+    architecture = str(reader.fields["general.architecture"].contents())
+    if architecture != "llama":
+        raise TrainingError(
+            f"GGUF is written for models of the Llama family, and this one is {architecture}",
+            hint="Convert the merged checkpoint with llama.cpp's convert_hf_to_gguf.py",
+        )
+    weights = _Weights(merged, reader, architecture)
+    partial = file.with_suffix(".tmp")
+    writer = GGUFWriter(partial, architecture)
+    for key, field in reader.fields.items():
+        if key.startswith("GGUF.") or key in {
+            "general.architecture",
+            "general.file_type",
+            "general.quantization_version",
+        }:
+            continue
+        kind = field.types[0]
+        writer.add_key_value(
+            key, field.contents(), kind, sub_type=field.types[-1] if kind == GGUFValueType.ARRAY else None
+        )
+    writer.add_file_type(7)
+    writer.add_quantization_version(2)
+    for tensor in reader.tensors:
+        array = weights.of(tensor.name)
+        if array.ndim == 1:
+            writer.add_tensor(tensor.name, array)
+        else:
+            writer.add_tensor(
+                tensor.name, quantize(array, GGMLQuantizationType.Q8_0), raw_dtype=GGMLQuantizationType.Q8_0
+            )
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    partial.replace(file)
+
+
+class _Weights:
+    """A checkpoint's weights under GGUF's names; float32."""
+
+    def __init__(self, folder: Path, reader: Any, architecture: str) -> None:
+        from safetensors.numpy import load_file
+
+        self._tensors: dict[str, Any] = {}
+        for part in sorted(folder.glob("*.safetensors")):
+            self._tensors |= load_file(part)
+        self._heads = int(reader.fields[f"{architecture}.attention.head_count"].contents())
+        self._kv_heads = int(reader.fields[f"{architecture}.attention.head_count_kv"].contents())
+
+    def of(self, name: str) -> NDArray[np.float32]:
+        if name == "token_embd.weight":
+            return self._take("model.embed_tokens.weight")
+        if name == "output_norm.weight":
+            return self._take("model.norm.weight")
+        if name == "output.weight":
+            return self._take("lm_head.weight" if "lm_head.weight" in self._tensors else "model.embed_tokens.weight")
+        parts = name.split(".")
+        if len(parts) != 4 or parts[2] not in _GGUF_OF_HF:
+            raise TrainingError(f"the base model's GGUF has a tensor that is not known: {name}")
+        array = self._take(f"model.layers.{parts[1]}.{_GGUF_OF_HF[parts[2]]}.{parts[3]}")
+        if parts[2] in ("attn_q", "attn_k"):
+            return _interleave(array, self._heads if parts[2] == "attn_q" else self._kv_heads)
+        return array
+
+    def _take(self, name: str) -> NDArray[np.float32]:
+        if name not in self._tensors:
+            raise TrainingError(f"the merged checkpoint has no tensor {name}")
+        return np.ascontiguousarray(self._tensors[name], dtype=np.float32)
+
+
+def _interleave(array: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
+    """Rows of a rotary projection in llama.cpp's order: pairs side by side, where transformers keeps halves apart."""
+    shape = (heads, 2, array.shape[0] // heads // 2, *array.shape[1:])
+    return np.ascontiguousarray(array.reshape(shape).swapaxes(1, 2).reshape(array.shape))

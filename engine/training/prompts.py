@@ -1,0 +1,99 @@
+"""The one text form of a question and its call, in training and in evaluation alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from routenator.engine.errors import TrainingError
+from routenator.engine.training.settings import ToolsInPrompt
+
+
+class ChatTokenizer(Protocol):
+    """What is used of a transformers tokenizer."""
+
+    chat_template: Any
+    eos_token: str | None
+
+    def apply_chat_template(self, conversation: Any, **options: Any) -> Any:
+        """Render messages as the model was trained to read them."""
+        ...
+
+
+@dataclass(frozen=True)
+class CallPrompter:
+    """Writes prompts and answers for one model.
+
+    A model whose chat template takes ``tools`` is asked in its own way. For any other the question and its functions
+    are written as Gorilla does, inside the model's chat template if it has one.
+
+    Args:
+        tokenizer: The model's.
+        tools: OpenAI's ``tools`` list.
+        tools_in_prompt: How much is said of them.
+
+    Source:
+        S. Patil et al., Gorilla: Large Language Model Connected with Massive APIs, 2023; the form of OpenFunctions,
+        ``USER: <<question>> … <<function>> …``.
+    """
+
+    tokenizer: ChatTokenizer
+    tools: Sequence[Mapping[str, Any]]
+    tools_in_prompt: ToolsInPrompt = "schemas"
+
+    @property
+    def uses_own_tools(self) -> bool:
+        """Whether the model's own template writes the functions and the calls."""
+        return self.tools_in_prompt == "schemas" and "tools" in str(self.tokenizer.chat_template or "")
+
+    def prompt(self, query: str) -> str:
+        """All that stands before the answer, special tokens included."""
+        if self.uses_own_tools:
+            return self._render([{"role": "user", "content": query}], tools=list(self.tools))
+        question = query
+        if self.tools_in_prompt != "none":
+            question = f"<<question>> {query}\n<<function>> {self._functions()}"
+        if self.tokenizer.chat_template:
+            return self._render([{"role": "user", "content": question}])
+        return f"USER: {question}\nASSISTANT: "
+
+    def completion(self, query: str, function: str, arguments: Mapping[str, Any]) -> str:
+        """The answer as the model shall write it, up to its end token.
+
+        Raises:
+            TrainingError: The chat template writes a call so that it does not begin with the prompt.
+        """
+        if not self.uses_own_tools:
+            return write_call(function, arguments) + (self.tokenizer.eos_token or "")
+        call = {"type": "function", "function": {"name": function, "arguments": dict(arguments)}}
+        turns = [{"role": "user", "content": query}, {"role": "assistant", "content": "", "tool_calls": [call]}]
+        whole = self.tokenizer.apply_chat_template(turns, tools=list(self.tools), tokenize=False)
+        prompt = self.prompt(query)
+        if not whole.startswith(prompt):
+            raise TrainingError(
+                "the model's chat template does not begin a call where its prompt ends",
+                hint="Set tools_in_prompt: signatures, which does not use the template's own tools",
+            )
+        return str(whole[len(prompt) :]).rstrip("\n")
+
+    def _render(self, messages: list[dict[str, str]], **options: Any) -> str:
+        rendered = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **options)
+        return str(rendered)
+
+    def _functions(self) -> str:
+        if self.tools_in_prompt == "signatures":
+            return " ".join(write_signature(tool["function"]) for tool in self.tools)
+        return orjson.dumps([tool["function"] for tool in self.tools]).decode()
+
+
+def write_call(function: str, arguments: Mapping[str, Any]) -> str:
+    """A call as JSON; arguments in the order in which they are given."""
+    return orjson.dumps({"name": function, "arguments": dict(arguments)}).decode()
+
+
+def write_signature(function: Mapping[str, Any]) -> str:
+    """``search(content_type, prompt)``: a function's name and arguments."""
+    return f"{function['name']}({', '.join(function.get('parameters', {}).get('properties', {}))})"
