@@ -40,7 +40,7 @@ _ENDLESS_SPACE = re.compile(r"\s{100}")
 logger = logging.getLogger(__name__)
 
 
-Setback = Literal["failure", "overload", "stall", "disconnect", "absence"]
+Setback = Literal["failure", "timeout", "overload", "stall", "disconnect", "absence"]
 """Why an attempt brought nothing. ``overload`` (429, 503) and ``stall`` count as attempts but take nothing from the
 retry budget: the limit slows the first, and the second are sent to a replica that did nothing wrong. ``disconnect`` (a
 keep-alive connection closed under us, once a call) and ``absence`` (this process was stopped) are nobody's failure."""
@@ -226,7 +226,7 @@ class EndpointClient:
 
     async def _take_token(self, call: _Call) -> None:
         """Wait for the retry budget if the last attempt's failure is one that must not be multiplied."""
-        if call.setback != "failure":
+        if call.setback not in ("failure", "timeout"):
             return
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
@@ -237,7 +237,7 @@ class EndpointClient:
                 f"its last error: {call.requests[-1]['error']}",
                 retryable=True,
             )
-        call.spent_s += loop.time() - asked_at
+        call.backoff_s += loop.time() - asked_at
 
     async def _attempt(self, call: _Call) -> tuple[Answer, float]:
         loop = asyncio.get_running_loop()
@@ -264,14 +264,16 @@ class EndpointClient:
                 answer = await send_chat(replica.client, call.body, self.key)
             finished = True
         except TimeoutError:
-            what = replica.deadlines[deadline] or f"no complete answer within {self.endpoint.timeout_s:g} s"
-            error = EndpointError(what, retryable=True)
+            stall = replica.deadlines[deadline]
+            call.setback = "timeout" if stall is None else "stall"
+            error = EndpointError(stall or f"no complete answer within {self.endpoint.timeout_s:g} s", retryable=True)
         except EndpointError as exc:
+            call.setback = self._setback(call, exc)
             error = exc
         finally:
             now = loop.time()
             entry["latency_ms"] = round((now - sent_at) * 1000, 3)
-            is_stalled = replica.deadlines.pop(deadline) is not None
+            del replica.deadlines[deadline]
             if finished:
                 entry["status"] = 200
                 replica.on_answer(sent_at, now)
@@ -280,8 +282,9 @@ class EndpointClient:
                 replica.on_abandoned(sent_at)
             else:
                 entry["status"], entry["error"] = error.status, f"{error.error_class}: {error.what}"
-                call.setback = self._setback(call, error, is_stalled, sent_at, now)
-                self._report(replica, error, call.setback, sent_at)
+                if error.status is None and error.retryable and self.monitor.was_absent(sent_at, now):
+                    call.setback = "absence"
+                self._report(replica, error, call.setback, sent_at, now)
             self.balancer.wake()
         if error is None:
             return answer, entry["latency_ms"]
@@ -294,22 +297,20 @@ class EndpointClient:
             call.spent_s += now - sent_at
         raise error
 
-    def _setback(self, call: _Call, error: EndpointError, is_stalled: bool, sent_at: float, now: float) -> Setback:
+    def _setback(self, call: _Call, error: EndpointError) -> Setback:
         if error.status in (429, 503):
             return "overload"
-        if is_stalled:
-            return "stall"
-        if error.status is None and error.retryable and self.monitor.was_absent(sent_at, now):
-            return "absence"
         return "disconnect" if isinstance(error, DisconnectedError) and call.may_disconnect else "failure"
 
-    def _report(self, replica: Replica, error: EndpointError, setback: Setback, sent_at: float) -> None:
+    def _report(self, replica: Replica, error: EndpointError, setback: Setback, sent_at: float, now: float) -> None:
         """Let the replica learn from an error; say aloud when that pauses it."""
         if setback in ("disconnect", "absence"):
             replica.on_abandoned(sent_at)
             return
         was_open = replica.breaker.is_open
-        replica.on_error(error, sent_at, asyncio.get_running_loop().time())
+        if setback == "timeout":  # as a lost packet to TCP: maybe it is only asked too much
+            replica.aimd.cut(sent_at, now, "latency")
+        replica.on_error(error, sent_at, now)
         if replica.breaker.is_open and not was_open:
             logger.warning("endpoint %s: %s paused: %s", self.name, replica.name, error.what)
 

@@ -33,7 +33,7 @@ class AimdLimit:
         """A request succeeded."""
         self._limit = min(float(self.ceiling), self._limit + 1 / self._limit)
 
-    def cut(self, sent_at: float, now: float) -> None:
+    def cut(self, sent_at: float, now: float, by: Limiter = "overload") -> None:
         """A request that was sent at ``sent_at`` met an overloaded replica (times in monotonic seconds).
 
         What was sent before the last cut belongs to the same burst and says nothing new.
@@ -41,7 +41,7 @@ class AimdLimit:
         if sent_at >= self._cut_at:
             self._limit = max(1.0, self._limit / 2)
             self._cut_at = now
-            self.cut_by = "overload"
+            self.cut_by = by
 
     def cut_to_running(self, in_flight: int, running: int, waiting: int) -> None:
         """The replica's metrics show a queue: go towards our share of what it computes, at most by half at once.

@@ -9,8 +9,8 @@ Condition = Literal["up", "paused", "trial"]
 """``paused``: an open breaker or a Retry-After; ``trial``: its canary is out."""
 
 Limiter = Literal["overload", "latency", "queue"]
-"""``overload``: 429 or 503; ``latency``: fewer requests bring as many answers; ``queue``: requests wait on the
-server."""
+"""``overload``: 429 or 503; ``latency``: requests missed their deadline, or fewer bring as many answers; ``queue``:
+requests wait on the server."""
 
 
 @dataclass(frozen=True, slots=True)

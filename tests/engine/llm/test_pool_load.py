@@ -65,6 +65,16 @@ async def test_limit_cut_by_a_429_says_overload():
         assert (state.limit, state.limited_by) == (32, "overload")
 
 
+@pytest.mark.fault(11)
+async def test_requests_that_miss_their_deadline_cut_the_limit():
+    fake = FakeEndpoint(*[NEVER] * 8)
+    async with fake, open_pool(fake.base_url, timeout_s=0.3, max_in_flight=8, max_retries=8) as pool:
+        replies = await asyncio.gather(*(pool.complete("text", ask(str(n))) for n in range(8)))
+        assert [reply.text for reply in replies] == [str(n) for n in range(8)]
+        state = pool.states()[0].replicas[0]
+        assert (state.limit in (4, 5), state.limited_by) == (True, "latency")
+
+
 async def spend(budget):
     while await budget.take(0.0):
         pass
@@ -80,6 +90,7 @@ async def test_retry_waits_while_the_budget_is_spent_and_then_goes():
         assert all(task.done() for task in ahead)
         assert reply.text == "hello"
         assert fake.requests[1].at - fake.requests[0].at > 0.5
+        assert reply.requests[1]["wait_s"] > 0.5
 
 
 @pytest.mark.fault(8)
