@@ -9,11 +9,13 @@ import typer
 
 from routenator.engine.cli.check_endpoints import check_endpoints
 from routenator.engine.cli.console import friendly_errors, write
+from routenator.engine.cli.control import pause, resume, set_limits, stop
 from routenator.engine.cli.domain import domain_app
 from routenator.engine.cli.export import export
 from routenator.engine.cli.generate import finalize, generate
 from routenator.engine.cli.graph import graph
 from routenator.engine.cli.preview import preview
+from routenator.engine.cli.repair import repair
 from routenator.engine.cli.report import report
 from routenator.engine.cli.serve import serve
 from routenator.engine.cli.status import status
@@ -29,9 +31,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    generate, preview, validate, check_endpoints, status, finalize, report, export, serve, graph,
+    generate, preview, validate, check_endpoints, status, pause, resume, set_limits, stop, finalize, repair, report, export, serve,
+    graph,
 ):  # fmt: skip
-    app.command()(command)
+    app.command("set" if command is set_limits else None)(command)
 app.add_typer(traces_app, name="traces")
 app.add_typer(domain_app, name="domain")
 

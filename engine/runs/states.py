@@ -50,3 +50,43 @@ class WorkerState:
     oldest: tuple[LongSample, ...] = ()
     endpoints: tuple[EndpointState, ...] = ()
     stuck: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """A whole run, as its coordinator sees it.
+
+    Attributes:
+        phase: What goes on, in a word or two.
+        planned: Rows to deliver.
+        targets: Route → planned rows.
+        delivered: Route → accepted rows that are not duplicates, those of earlier processes included.
+        rejected: Route → samples rejected since this process began, every round and duplicates counted.
+        failed: Route → samples that failed since this process began.
+        rate_s: Accepted rows a second, lately.
+        eta_s: Seconds until all rows are delivered at this rate; ``None``: nothing moves.
+        max_in_flight: Samples that may be under way, over all workers.
+        paused: Whether no new sample is begun because somebody asked for that.
+    """
+
+    phase: str
+    planned: int
+    targets: dict[str, int]
+    delivered: dict[str, int]
+    rejected: dict[str, int]
+    failed: dict[str, int]
+    rate_s: float
+    eta_s: float | None
+    max_in_flight: int
+    paused: bool = False
+    workers: tuple[WorkerState, ...] = ()
+
+    @property
+    def accepted(self) -> int:
+        """Rows delivered."""
+        return sum(self.delivered.values())
+
+    @property
+    def in_flight(self) -> int:
+        """Samples under way in all workers."""
+        return sum(worker.in_flight for worker in self.workers)
