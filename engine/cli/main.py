@@ -31,8 +31,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    generate, preview, validate, check_endpoints, status, pause, resume, set_limits, stop, finalize, repair, report, export, serve,
-    graph,
+    generate, preview, validate, check_endpoints, status, pause, resume, set_limits, stop, finalize, repair, report,
+    export, serve, graph,
 ):  # fmt: skip
     app.command("set" if command is set_limits else None)(command)
 app.add_typer(traces_app, name="traces")
