@@ -85,6 +85,7 @@ class LedgerReader:
         try:
             meta = self.meta()
             self.layout = Layout(**meta["layout"])
+            self._planned_rows: int = meta["planned_rows"]
             for ledger in range(1, self.layout.ledgers):
                 self._connections.append(connect_reader(path, ledger))
                 with readable_errors(path, ledger):
@@ -131,7 +132,7 @@ class LedgerReader:
 
     def planned_rows(self) -> int:
         """Slots of the plan."""
-        return int(self._fetch(0, "SELECT value FROM meta WHERE key = 'planned_rows'")[0]["value"])
+        return self._planned_rows
 
     def counts(self) -> Counts:
         """How the plan's slots stand. Reads only indexes: well under a second for a million slots."""

@@ -88,7 +88,7 @@ class RunDirectory:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            lock = _take_lock(path)
+            lock = take_lock(path)
         except OSError as exc:
             raise RunError(f"{path}: {exc.strerror}", hint="Choose a directory that can be written") from None
         try:
@@ -111,7 +111,7 @@ class RunDirectory:
         """
         if not database_path(path).is_file():
             raise RunError(f"no run at {path}", hint="Check the path of the run, or start it with `generate`")
-        lock = _take_lock(path)
+        lock = take_lock(path)
         try:
             return cls(path, lock, False, _check_ledgers(path))
         except BaseException:
@@ -162,7 +162,7 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _take_lock(path: Path) -> int:
+def take_lock(path: Path) -> int:
     """Descriptor of the locked file; the kernel frees the lock when the last process that holds it ends."""
     descriptor = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
     began = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -52,7 +53,7 @@ error; ``node_ms`` maps a node to the milliseconds that the sample spent in it.
 
 # A lone surrogate is not UTF-8, so text with one is stored as a blob: the text columns take both.
 SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE sample (
     slot INTEGER NOT NULL,
     round INTEGER NOT NULL,
@@ -125,7 +126,8 @@ def readable_errors(run_directory: Path, ledger: int = 0) -> Iterator[None]:
     except DamagedRowError as exc:
         raise damaged(run_directory, ledger, str(exc)) from exc
     except sqlite3.Error as exc:
-        if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
+        # An operational error without a code is Python's own: a text that is no UTF-8 any more.
+        if not isinstance(exc, sqlite3.OperationalError) or not hasattr(exc, "sqlite_errorcode"):
             raise damaged(run_directory, ledger, str(exc)) from exc
         hint = "Check that the disk has room and can be written"
         raise RunError(f"{database_path(run_directory, ledger)}: {exc}", hint=hint) from exc
@@ -165,11 +167,16 @@ def connect_reader(run_directory: Path, ledger: int = 0) -> sqlite3.Connection:
             raise RunError(f"{path} is missing", hint="Put the file back: it holds a part of the run's samples")
         raise RunError(f"no run at {run_directory}: it holds no {DATABASE_NAME}", hint="Check the path of the run")
     with readable_errors(run_directory, ledger):
-        uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)
+        connection = connect_file(path)
         connection.row_factory = sqlite3.Row
         check_version(connection, run_directory, ledger)
     return connection
+
+
+def connect_file(database: Path) -> sqlite3.Connection:
+    """A read-only connection to a file, whatever it holds."""
+    uri = f"file:{quote(str(database.absolute()))}?mode=ro"
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)
 
 
 def connect_ledger(run_directory: Path, ledger: int) -> sqlite3.Connection:
@@ -196,15 +203,29 @@ def create_tables(connection: sqlite3.Connection) -> None:
 
 def write_meta(connection: sqlite3.Connection, values: Mapping[str, Any]) -> None:
     """Keep JSON-able ``values`` in ``meta``, each under its key."""
+    texts = {key: dump_json(value).decode() for key, value in values.items()}
     connection.executemany(
-        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        [(key, dump_json(value).decode()) for key, value in values.items()],
+        "INSERT OR REPLACE INTO meta (key, value, checksum) VALUES (?, ?, ?)",
+        [(key, text, _checksum_entry(key, text)) for key, text in texts.items()],
     )
 
 
 def read_meta(connection: sqlite3.Connection) -> dict[str, Any]:
-    """Everything in ``meta``."""
-    return {key: load_json(value) for key, value in connection.execute("SELECT key, value FROM meta")}
+    """Everything in ``meta``.
+
+    Raises:
+        DamagedRowError: An entry is not what was written.
+    """
+    meta = {}
+    for key, text, checksum in connection.execute("SELECT key, value, checksum FROM meta"):
+        if _checksum_entry(key, text) != checksum:
+            raise DamagedRowError(f"the entry {key!r} of meta")
+        meta[key] = load_json(text)
+    return meta
+
+
+def _checksum_entry(key: str, text: str) -> int:
+    return zlib.crc32(f"{key}={text}".encode())
 
 
 def check_version(connection: sqlite3.Connection, run_directory: Path, ledger: int = 0) -> None:
