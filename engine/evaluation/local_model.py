@@ -1,0 +1,126 @@
+"""A checkpoint or an adapter on this machine, asked by greedy decoding in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from routenator.engine.errors import Fault, InputError
+from routenator.engine.evaluation.golden import GoldenRow
+from routenator.engine.evaluation.predictions import Prediction
+from routenator.engine.training.base_model import (
+    load_tokenizer,
+    quieten_libraries,
+    require_packages,
+    resolve_checkpoint,
+)
+from routenator.engine.training.prompts import CallPrompter
+from routenator.engine.training.settings import ToolsInPrompt
+from routenator.engine.training.trainer import STATE_FILE
+
+MAX_NEW_TOKENS = 256
+
+
+class LocalModel:
+    """A model in this process; see `routenator.engine.evaluation.predictions.Predictor`."""
+
+    def __init__(
+        self, name: str, model: Any, tokenizer: Any, prompter: CallPrompter, identity: dict[str, Any], batch_size: int
+    ) -> None:
+        self.name = name
+        self.identity = identity
+        self._model = model
+        self._tokenizer = tokenizer
+        self._prompter = prompter
+        self._batch_size = batch_size
+
+    @classmethod
+    def load(
+        cls, path: str, tools: Sequence[Mapping[str, Any]], tools_in_prompt: ToolsInPrompt | None, batch_size: int
+    ) -> Self:
+        """Load a checkpoint, or an adapter with its base.
+
+        Args:
+            path: Folder of an adapter or of a checkpoint, a hub id, or the name of an embedded model.
+            tools: What it may call.
+            tools_in_prompt: How the prompt speaks of them; ``None``: as the adapter was trained, else by schemas.
+            batch_size: Rows that are answered together.
+
+        Raises:
+            InputError: Nothing there can be loaded.
+            TrainingError: A package is missing.
+        """
+        require_packages("torch", "transformers", "peft")
+        quieten_libraries()
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        dtype = torch.bfloat16 if device == "cuda" else torch.float32
+        adapter = Path(path) if (Path(path) / "adapter_config.json").is_file() else None
+        trained = _read_training(adapter) if adapter else {}
+        settings = trained.get("settings", {})
+        checkpoint = resolve_checkpoint(settings["model"] if adapter else path)
+        model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=dtype, device_map={"": device})
+        if adapter is not None:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+        model.eval()
+        tokenizer = load_tokenizer(checkpoint)
+        tokenizer.padding_side = "left"
+        style: ToolsInPrompt = tools_in_prompt or settings.get("tools_in_prompt") or "schemas"
+        identity = {
+            "model": path,
+            "tools_in_prompt": style,
+            "trained": {key: trained.get(key) for key in ("rows_sha256", "steps", "settings")} if adapter else None,
+        }
+        return cls(Path(path).name, model, tokenizer, CallPrompter(tokenizer, tools, style), identity, batch_size)
+
+    async def predict(self, rows: Sequence[GoldenRow]) -> AsyncIterator[Prediction]:
+        """Answer every row; those of like length together, so that little is padded."""
+        ordered = sorted(rows, key=lambda row: len(row.query))
+        for start in range(0, len(ordered), self._batch_size):
+            for prediction in await asyncio.to_thread(self._answer, ordered[start : start + self._batch_size]):
+                yield prediction
+
+    def _answer(self, rows: Sequence[GoldenRow]) -> list[Prediction]:
+        import torch
+
+        prompts = [self._prompter.prompt(row.query) for row in rows]
+        inputs = self._tokenizer(prompts, add_special_tokens=False, padding=True, return_tensors="pt")
+        began = time.monotonic()
+        with torch.inference_mode():
+            whole = self._model.generate(
+                **inputs.to(self._model.device),
+                max_new_tokens=MAX_NEW_TOKENS,
+                do_sample=False,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                pad_token_id=self._tokenizer.pad_token_id,
+            )
+        seconds = (time.monotonic() - began) / len(rows)
+        answers = whole[:, inputs["input_ids"].shape[1] :]
+        ends = {self._tokenizer.eos_token_id, self._tokenizer.pad_token_id}
+        found = []
+        for row, answer in zip(rows, answers.tolist(), strict=True):
+            length = next((place for place, token in enumerate(answer) if token in ends), len(answer))
+            text = self._tokenizer.decode(answer[:length], skip_special_tokens=False)
+            found.append(Prediction(row.id, text, None, length, seconds))
+        return found
+
+
+def _read_training(adapter: Path) -> dict[str, Any]:
+    """What `train` has written beside the adapter."""
+    file = adapter.parent / STATE_FILE
+    try:
+        state: dict[str, Any] = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        fix = "Give an adapter that `routenator train` wrote, or merge it into its base and give that checkpoint"
+        raise InputError([Fault(str(adapter), f"has no {STATE_FILE} beside it", fix)]) from None
+    return state

@@ -1,0 +1,106 @@
+"""What a model answered to each golden row, kept in a file so that a killed evaluation goes on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from routenator.engine.errors import Fault, InputError
+from routenator.engine.evaluation.calls import ParsedReply, parse_reply, read_tool_calls
+from routenator.engine.evaluation.golden import GoldenRow
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answer.
+
+    Attributes:
+        id: Of the golden row.
+        text: What the model wrote.
+        tool_calls: Calls that the server has read out of it; ``None``: they stand in the text.
+        completion_tokens: Tokens of the answer.
+        seconds: Time that the answer took, its share of a batch; queueing is not counted.
+        error: Why there is no answer; the row counts as unreadable.
+    """
+
+    id: str
+    text: str = ""
+    tool_calls: list[dict[str, Any]] | None = None
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+
+    def parse(self) -> ParsedReply:
+        """The calls of the answer."""
+        if self.error is not None:
+            return ParsedReply((), False, self.error)
+        if self.tool_calls:
+            return read_tool_calls({"tool_calls": self.tool_calls})
+        return parse_reply(self.text)
+
+
+class Predictor(Protocol):
+    """A model that can be asked.
+
+    Attributes:
+        name: For results.
+        identity: What the answers depend on; JSON-able. Answers of another identity are not reused.
+    """
+
+    name: str
+    identity: dict[str, Any]
+
+    def predict(self, rows: Sequence[GoldenRow]) -> AsyncIterator[Prediction]:
+        """Answer every row, in any order, as answers come."""
+        ...
+
+
+class PredictionFile:
+    """Answers as JSON lines, one header line first.
+
+    Args:
+        path: Created when absent.
+        identity: Of the model and the golden set; a file of another identity is refused.
+
+    Raises:
+        InputError: The file holds answers of something else.
+    """
+
+    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+        self.path = path
+        self._identity = identity
+        self.answers: dict[str, Prediction] = {}
+        if path.exists():
+            self._read()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(orjson.dumps({"identity": identity}) + b"\n")
+
+    def _read(self) -> None:
+        content = self.path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):  # the last line was cut off by a kill
+            os.truncate(self.path, len(whole))
+        lines = whole.splitlines()
+        header = orjson.loads(lines[0]) if lines else {}
+        if header.get("identity") != orjson.loads(orjson.dumps(self._identity)):
+            fix = "Give another --out, or remove it"
+            raise InputError([Fault(str(self.path), "holds answers of another model or golden set", fix)])
+        self.answers = {prediction.id: prediction for prediction in _parse_lines(lines[1:])}
+
+    def append(self, predictions: Iterable[Prediction]) -> None:
+        """Keep more answers."""
+        with self.path.open("ab") as file:
+            for prediction in predictions:
+                self.answers[prediction.id] = prediction
+                file.write(orjson.dumps(asdict(prediction)) + b"\n")
+
+
+def _parse_lines(lines: Iterable[bytes]) -> Iterator[Prediction]:
+    for line in lines:
+        yield Prediction(**orjson.loads(line))
