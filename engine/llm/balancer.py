@@ -22,6 +22,8 @@ class Balancer:
         self._replicas = tuple(replicas)
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
+        self._down_s = 0.0
+        self._down_since: float | None = None
 
     @property
     def waiting(self) -> int:
@@ -62,23 +64,25 @@ class Balancer:
             if (woken or not self._waiting) and (replica := self._choose(now, avoid)):
                 replica.take(now)
                 return replica, down_s
-            back_at = min(replica.ready_at(now) for replica in self._replicas)
+            back_at = self._tally(now)
             left_s = None
             if back_at > now:
                 left_s = patience_s - down_s
                 if left_s <= 0 or now + left_s < back_at < float("inf"):
                     raise self._give_up()
                 self._set_alarm(loop, back_at)
+            before_s = self._down_s
             await self._wait(left_s, to_front=woken)
             woken = True
-            if back_at > now:
-                down_s += loop.time() - now
+            self._tally(loop.time())
+            down_s += self._down_s - before_s
 
     def wake(self) -> None:
         """Let as many of those who wait try again as there is room."""
         if not self._waiting:
             return
         now = asyncio.get_running_loop().time()
+        back_at = self._tally(now)
         room = sum(
             max(0, 1 if replica.breaker.is_open else replica.limit - replica.in_flight)
             for replica in self._replicas
@@ -89,13 +93,25 @@ class Balancer:
             if not waiter.done():
                 waiter.set_result(None)
                 room -= 1
-        if self._waiting and (back_at := min(replica.ready_at(now) for replica in self._replicas)) > now:
+        if self._waiting and back_at > now:
             self._set_alarm(asyncio.get_running_loop(), back_at)
 
     def close(self) -> None:
         """Cancel the alarm; whoever waits is cancelled by its own task."""
         if self._alarm is not None:
             self._alarm.cancel()
+
+    def _tally(self, now: float) -> float:
+        """Count the seconds in which every replica was down, and say when the first comes back (``now``: one is up).
+
+        Called whenever somebody begins or ends to wait, or is to be woken: that is whenever a replica may have changed.
+        Who waits through a pause and then for room is charged for the pause only.
+        """
+        if self._down_since is not None:
+            self._down_s += now - self._down_since
+        back_at = min(replica.ready_at(now) for replica in self._replicas)
+        self._down_since = now if back_at > now else None
+        return back_at
 
     def _choose(self, now: float, avoid: Collection[Replica]) -> Replica | None:
         ready = [replica for replica in self._replicas if replica.ready_at(now) <= now and replica.has_room]
