@@ -32,7 +32,7 @@ def describe(state: RunState) -> str:
     return (
         f"{state.phase}: {state.accepted:,}/{state.planned:,} rows, {sum(state.rejected.values()):,} rejected, "
         f"{sum(state.failed.values()):,} failed, {state.in_flight} in flight, {format_rate(state.rate_s)}, "
-        f"ETA {format_eta(state.eta_s)} ({routes})" + "".join(f"; {note}" for note in notes_on(state))
+        f"ETA {_eta(state)} ({routes})" + "".join(f"; {note}" for note in notes_on(state))
     )
 
 
@@ -69,7 +69,11 @@ def head_lines(state: RunState) -> list[RenderableType]:
     )
     workers = len(state.workers)
     flight = f"{state.in_flight:,} of {state.max_in_flight:,} samples in flight"
-    return [bar, Text(f"ETA {format_eta(state.eta_s)}, {flight}, {workers} worker{'' if workers == 1 else 's'}")]
+    return [bar, Text(f"ETA {_eta(state)}, {flight}, {workers} worker{'' if workers == 1 else 's'}")]
+
+
+def _eta(state: RunState) -> str:
+    return format_eta(None if state.paused else state.eta_s)
 
 
 def route_table(state: RunState) -> RenderableType:

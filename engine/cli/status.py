@@ -159,11 +159,8 @@ def _at_work(state: RunState) -> list[RenderableType]:
     lines: list[RenderableType] = [*head_lines(state), Text(f"worker processes {pids}", style="dim")]
     lines += [Text(note, style="yellow") for note in notes_on(state)]
     lines += [Text(), route_table(state), Text(), replica_table(endpoints)]
-    lines += [
-        Text(f"{show_line(endpoint.name)}: {endpoint.waiting:,} calls wait for room", style="dim")
-        for endpoint in endpoints
-        if endpoint.waiting
-    ]
+    if waiting := [f"{show_line(endpoint.name)} {endpoint.waiting:,}" for endpoint in endpoints if endpoint.waiting]:
+        lines.append(Text(f"calls that wait for room: {', '.join(waiting)}", style="dim"))
     long = [sample for sample in oldest_samples(state.workers, SAMPLES_SHOWN) if sample.age_s >= LONG_S]
     if long:
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")

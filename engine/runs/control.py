@@ -151,13 +151,13 @@ class ControlServer:
             case "status":
                 pass
             case "pause":
-                self._say(f"Paused by {asker}: what is in flight ends; `routenator resume {self._run_dir}` goes on.")
+                self._say(f"Paused by {asker}; `routenator resume {self._run_dir}` goes on.")
                 self._run.pause()
             case "resume":
                 self._say(f"Resumed by {asker}.")
                 self._run.resume()
             case "stop":
-                self._say(f"Stop asked for by {asker}.")
+                self._say(f"Stopped by {asker}: what is in flight ends first.")
                 self._run.stop()
             case "set":
                 wanted = request.get("max_in_flight")
