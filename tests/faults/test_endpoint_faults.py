@@ -37,6 +37,8 @@ def traces_of(files, **wanted):
         return [reader.trace(SampleKey(row["slot"], row["round"])) for row in rows]
 
 
+@pytest.mark.fault(1)
+@pytest.mark.fault(8)
 def test_a_run_goes_on_when_a_refusing_server_comes_back(run_files):
     outage = threading.Event()
     fake = FakeEndpoint(answer=generation_only(lambda body: outage.set()), vision=True)
@@ -69,6 +71,7 @@ def test_a_run_goes_on_when_a_refusing_server_comes_back(run_files):
     assert any("no connection" in (request["error"] or "") for request in requests)
 
 
+@pytest.mark.fault(8)
 def test_a_dead_server_stops_the_run_after_a_bounded_number_of_failures(run_files):
     fake = FakeEndpoint(vision=True)
     asked = []
@@ -99,6 +102,7 @@ def test_a_dead_server_stops_the_run_after_a_bounded_number_of_failures(run_file
     assert files.query("SELECT count(*) FROM sample WHERE verdict = 'accepted' AND route = 'text'") == [(105,)]
 
 
+@pytest.mark.fault(4)
 def test_headers_that_never_come_are_cut_by_the_deadline(run_files):
     hung = []
 
@@ -123,6 +127,7 @@ def test_headers_that_never_come_are_cut_by_the_deadline(run_files):
     assert errors == ["endpoint: no complete answer within 1.5 s"] * 2
 
 
+@pytest.mark.fault(12)
 def test_context_length_exceeded_is_not_retried_and_kept_in_the_servers_words(run_files):
     words = "This model's maximum context length is 512 tokens. However, you requested 700 tokens."
     refused = []
@@ -147,6 +152,8 @@ def test_context_length_exceeded_is_not_retried_and_kept_in_the_servers_words(ru
     assert "1 is missing" in ended.out
 
 
+@pytest.mark.fault(14)
+@pytest.mark.fault(15)
 @pytest.mark.parametrize("swapped", ["404", "another answers"])
 def test_a_swapped_model_stops_the_run_and_uses_up_no_rounds(run_files, swapped):
     asked = []
@@ -182,6 +189,7 @@ def assert_no_key(files, *ended):
         assert KEY not in json.dumps(trace)
 
 
+@pytest.mark.fault(16)
 def test_a_refused_key_stops_the_run_at_once_and_is_nowhere(run_files, monkeypatch):
     monkeypatch.setenv("FAKE_KEY", KEY)
     asked = []
@@ -212,6 +220,7 @@ def test_a_refused_key_stops_the_run_at_once_and_is_nowhere(run_files, monkeypat
         assert_no_key(files)
 
 
+@pytest.mark.fault(16)
 def test_a_key_that_is_refused_from_the_start_costs_no_row(run_files, monkeypatch):
     monkeypatch.setenv("FAKE_KEY", KEY)
     with serve(WRITER.answer, api_key="another") as fake:
@@ -224,6 +233,7 @@ def test_a_key_that_is_refused_from_the_start_costs_no_row(run_files, monkeypatc
     assert_no_key(files, ended)
 
 
+@pytest.mark.fault(17)
 def test_a_truncated_reply_is_tried_again_with_twice_the_room(run_files):
     cut = []
 
@@ -243,6 +253,7 @@ def test_a_truncated_reply_is_tried_again_with_twice_the_room(run_files):
     assert trace["attempts"][0]["completion"]["text"] == '{"query": "sunny moun'
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
@@ -273,6 +284,7 @@ def test_the_retry_of_a_reply_that_cannot_be_read_says_why(run_files, reply, rea
     assert trace["attempts"][0]["completion"]["text"] == reply
 
 
+@pytest.mark.fault(20)
 def test_a_code_fence_round_the_json_costs_no_attempt(run_files):
     def fence(body):
         return Reply.text(f"```json\n{json.dumps({'query': WRITER.query(body)})}\n```")

@@ -5,6 +5,7 @@ import struct
 import zlib
 from itertools import cycle
 
+import pytest
 from fakes.endpoint import FakeEndpoint, Reply, serve_in_thread
 from fakes.writer import Writer, facts_of
 
@@ -37,6 +38,7 @@ def assert_shown_harmlessly(files, *ended):
         json.loads(result.out)
 
 
+@pytest.mark.fault(24)
 def test_control_characters_of_a_reply_are_kept_and_shown_escaped(run_files):
     def answer(body):
         return Reply.json({"query": HOSTILE}) if facts_of(body) else WRITER.answer(body)
@@ -53,6 +55,7 @@ def test_control_characters_of_a_reply_are_kept_and_shown_escaped(run_files):
     assert_shown_harmlessly(files, ended, preview)
 
 
+@pytest.mark.fault(24)
 def test_half_a_surrogate_pair_in_a_reply_is_a_parse_error_and_harms_nothing(run_files):
     def answer(body):
         if facts_of(body) is None:
@@ -69,6 +72,7 @@ def test_half_a_surrogate_pair_in_a_reply_is_a_parse_error_and_harms_nothing(run
     assert_shown_harmlessly(files, ended)
 
 
+@pytest.mark.fault(24)
 def test_a_servers_hostile_words_are_shown_escaped(run_files):
     def answer(body):
         return Reply.status(400, HOSTILE) if facts_of(body) else WRITER.answer(body)
@@ -94,6 +98,7 @@ def make_bomb():
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
+@pytest.mark.fault(25)
 def test_images_that_break_after_validation_fail_their_rows_and_nothing_else(run_files):
     noise = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
     faults = {"bomb": make_bomb(), "zero": b"", "noise": noise, "gone": None, "text": b"not an image"}

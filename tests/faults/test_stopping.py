@@ -101,17 +101,23 @@ def kill_and_finish(run_files, rows, kills, seed):
     assert Counter(row["id"].split(".")[0] for row in files.rows()).most_common(1)[0][1] == 1
 
 
+@pytest.mark.fault(26)
+@pytest.mark.fault(37)
 @pytest.mark.timeout(300)
 def test_kill_9_at_five_random_moments_loses_nothing_and_doubles_nothing(run_files):
     kill_and_finish(run_files, rows=60, kills=5, seed=random.randrange(2**32))
 
 
+@pytest.mark.fault(26)
+@pytest.mark.fault(27)
+@pytest.mark.fault(37)
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_kill_9_at_thirty_random_moments(run_files):
     kill_and_finish(run_files, rows=600, kills=30, seed=random.randrange(2**32))
 
 
+@pytest.mark.fault(34)
 def test_ctrl_c_drains_commits_and_says_how_to_go_on(run_files):
     with serve(slowly) as fake:
         files = run_files(fake.base_url, recipe={"rows": 60, "max_rounds": 8}, targets=TEXT_ONLY)
@@ -133,6 +139,7 @@ def test_ctrl_c_drains_commits_and_says_how_to_go_on(run_files):
     assert len(files.rows()) == 60
 
 
+@pytest.mark.fault(34)
 def test_ctrl_c_twice_leaves_within_five_seconds_and_keeps_what_had_ended(run_files):
     def hang_after_ten(body):
         if facts_of(body) is not None and generations(fake) > 10:
@@ -185,6 +192,7 @@ def test_ctrl_c_before_the_first_sample_leaves_at_once(run_files, phase):
         assert files.run().code == 0
 
 
+@pytest.mark.fault(31)
 def test_a_second_process_on_the_same_run_is_refused_naming_the_first(run_files):
     with serve(lambda body: HANG if facts_of(body) else WRITER.answer(body)) as fake:
         files = run_files(fake.base_url, {"timeout_s": 600}, recipe={"rows": 4})

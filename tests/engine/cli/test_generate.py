@@ -111,6 +111,7 @@ def test_a_run_goes_on_where_it_stood_and_never_replays_finished_rows(run_files)
     assert files.query("SELECT count(*) FROM sample WHERE round = 0") == [(10,)]
 
 
+@pytest.mark.fault(36)
 def test_a_changed_recipe_is_refused_with_the_change(run_files, fake):
     files = run_files(fake.base_url, recipe={"rows": 4})
     assert files.run().code == 0

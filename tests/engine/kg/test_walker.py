@@ -133,6 +133,7 @@ def dead_end(pack: DomainPack, function: str = "search", category: str = "image"
     return caught.value.what
 
 
+@pytest.mark.fault(42)
 def test_a_dead_end_names_the_stratum_and_where_the_walk_ends(make_pack: Callable[..., DomainPack]) -> None:
     nodes = [
         GraphNode("i", "Intent", "i"),
@@ -155,6 +156,7 @@ def test_a_dead_end_is_found_again_on_the_second_call(small_pack: DomainPack) ->
     assert walker.walk("search", "icon", 0)
 
 
+@pytest.mark.fault(42)
 def test_an_empty_graph_is_a_dead_end(make_pack: Callable[..., DomainPack], tmp_path: Path) -> None:
     pack = make_pack()
     assert "no Intent node allows it" in dead_end(pack)
@@ -162,6 +164,7 @@ def test_an_empty_graph_is_a_dead_end(make_pack: Callable[..., DomainPack], tmp_
         Walker(load_adjacency(build_graph(pack, tmp_path)), pack.spec.walk).walk("search", "image", 0)
 
 
+@pytest.mark.fault(42)
 def test_walks_through_a_cycle_are_bounded(make_pack: Callable[..., DomainPack]) -> None:
     # A and B point at each other and a type repeats in the walk: its length is the walk's, not the cycle's.
     pack = make_pack(

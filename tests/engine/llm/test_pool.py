@@ -72,7 +72,7 @@ async def test_refused_connection_without_another_replica_gives_up_after_the_ret
     assert [request["wait_s"] > 0.1 for request in caught.value.requests] == [False, True, True]
 
 
-# 2
+@pytest.mark.fault(2)
 async def test_reset_in_mid_body_is_retried_and_kept_in_the_requests():
     async with FakeEndpoint(Reply.text("x" * 5000, cut_after=100)) as fake, open_pool(fake.base_url) as pool:
         reply = await pool.complete("text", ask())
@@ -80,7 +80,7 @@ async def test_reset_in_mid_body_is_retried_and_kept_in_the_requests():
     assert [request["error"] is None for request in reply.requests] == [False, True]
 
 
-# 3
+@pytest.mark.fault(3)
 @pytest.mark.parametrize("fault", [HANG_UP, RESET])
 async def test_connection_closed_before_an_answer_costs_no_attempt_once(fault):
     async with FakeEndpoint(Reply.text("warm"), fault) as fake, open_pool(fake.base_url, max_retries=0) as pool:
@@ -100,7 +100,7 @@ async def test_server_that_closes_all_idle_connections_at_once_is_not_taken_for_
         assert not pool.client_of("text").replicas[0].breaker.is_open
 
 
-# 4
+@pytest.mark.fault(4)
 async def test_headers_that_never_come_are_cut_by_the_deadline():
     async with FakeEndpoint(NEVER, NEVER) as fake, open_pool(fake.base_url, timeout_s=0.3, max_retries=1) as pool:
         started = time.monotonic()
@@ -111,7 +111,7 @@ async def test_headers_that_never_come_are_cut_by_the_deadline():
     assert [300 <= request["latency_ms"] < 1500 for request in caught.value.requests] == [True, True]
 
 
-# 5
+@pytest.mark.fault(5)
 async def test_dripping_body_is_cut_by_the_deadline():
     drip = Reply.text("x" * 1000, drip=(10, 0.1))
     async with FakeEndpoint(drip) as fake, open_pool(fake.base_url, timeout_s=0.5) as pool:
@@ -129,14 +129,14 @@ async def test_one_call_never_takes_longer_than_its_deadline():
         assert time.monotonic() - started < 0.1 * 21 + 1.5
 
 
-# 6
+@pytest.mark.fault(6)
 async def test_reply_without_a_finish_reason_is_truncated():
     async with FakeEndpoint(Reply.text('{"query": "a"}', None)) as fake, open_pool(fake.base_url) as pool:
         with pytest.raises(TruncatedError):
             await pool.complete("text", ask())
 
 
-# 7
+@pytest.mark.fault(7)
 async def test_error_in_a_200_is_an_error():
     fault = Reply(body={"error": {"message": "engine is dead"}})
     async with FakeEndpoint(fault, fault, fault) as fake, open_pool(fake.base_url) as pool:
@@ -203,7 +203,7 @@ async def test_retry_after_beyond_the_deadline_gives_up_at_once():
     assert len(fake.requests) == 1
 
 
-# 12
+@pytest.mark.fault(12)
 async def test_context_length_exceeded_is_not_retried_and_keeps_the_servers_words():
     words = "This model's maximum context length is 2048 tokens. However, you requested 4096 tokens."
     async with FakeEndpoint(Reply.status(400, words)) as fake, open_pool(fake.base_url) as pool:
@@ -213,7 +213,7 @@ async def test_context_length_exceeded_is_not_retried_and_keeps_the_servers_word
     assert len(fake.requests) == 1
 
 
-# 13
+@pytest.mark.fault(13)
 async def test_payload_that_always_gives_500_gets_a_bounded_number_of_attempts():
     def answer(body):
         poisoned = body["messages"][-1]["content"] == "poison"
@@ -256,7 +256,7 @@ async def test_other_spellings_of_the_model_are_the_same_model(answered):
         assert (await pool.complete("text", ask())).text == "hi"
 
 
-# 17
+@pytest.mark.fault(17)
 async def test_finish_reason_length_is_truncated_and_keeps_the_partial_text():
     async with FakeEndpoint(Reply.text('{"query": "a lo', "length")) as fake, open_pool(fake.base_url) as pool:
         with pytest.raises(TruncatedError) as caught:
@@ -265,7 +265,7 @@ async def test_finish_reason_length_is_truncated_and_keeps_the_partial_text():
     assert [request["status"] for request in caught.value.requests] == [200]
 
 
-# 18
+@pytest.mark.fault(18)
 @pytest.mark.parametrize(
     ("text", "finish"), [('{"query":' + " \n" * 200, "length"), (" " * 500, "length"), ("", "stop")]
 )
@@ -277,7 +277,8 @@ async def test_endless_white_space_and_empty_replies_are_degenerate(text, finish
     assert caught.value.partial_text == text
 
 
-# 19, 24
+@pytest.mark.fault(19)
+@pytest.mark.fault(24)
 async def test_bare_nan_and_half_surrogates_in_the_body_are_tolerated():
     body = Reply.text("a \ud800 b \x00").body
     body["choices"][0]["logprobs"] = {"content": [{"logprob": float("nan")}]}
@@ -290,7 +291,7 @@ async def test_bare_nan_and_half_surrogates_in_the_body_are_tolerated():
     assert reply.text.encode()
 
 
-# 21
+@pytest.mark.fault(21)
 async def test_replies_out_of_order_are_never_cross_wired():
     def answer(body):
         nonce = body["messages"][-1]["content"]
@@ -304,7 +305,7 @@ async def test_replies_out_of_order_are_never_cross_wired():
     assert all(len(fake.requests) > 50 for fake in fakes)
 
 
-# 23
+@pytest.mark.fault(23)
 @pytest.mark.parametrize("status", [200, 500])
 async def test_50_mb_reply_is_cut_off_at_the_cap(status):
     huge = Reply(body=b'{"error": "' + b"x" * 50_000_000 + b'"}', code=status)
@@ -332,7 +333,7 @@ async def test_redirect_is_not_followed():
         assert other.requests == []
 
 
-# 35
+@pytest.mark.fault(35)
 @pytest.mark.parametrize("fault", [NEVER, Reply.status(503, headers={"Retry-After": "4"}), Reply.status(500)])
 async def test_cancellation_inside_a_call_propagates_at_once(fault):
     async with FakeEndpoint(*[fault] * 9) as fake, open_pool(fake.base_url, max_retries=8) as pool:
