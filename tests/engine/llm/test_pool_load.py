@@ -81,8 +81,8 @@ async def test_queueing_after_a_pause_is_not_charged_as_waiting_for_the_replica(
         return Reply.status(429, headers={"Retry-After": str(seconds)})
 
     fine = Reply.text("fine", delay_s=0.3)
-    fake = FakeEndpoint(pause(0.5), *[fine] * 6, pause(0.3), answer=lambda _: fine)
-    async with fake, open_pool(fake.base_url, timeout_s=0.8, max_in_flight=1, max_retries=1) as pool:
+    fake = FakeEndpoint(pause(0.5), *[fine] * 4, pause(1.0), answer=lambda _: fine)
+    async with fake, open_pool(fake.base_url, timeout_s=1.0, max_in_flight=1, max_retries=1) as pool:
         replies = await asyncio.gather(*(pool.complete("text", ask()) for _ in range(10)))
     assert [reply.text for reply in replies] == ["fine"] * 10
 
