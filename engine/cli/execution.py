@@ -23,7 +23,9 @@ from routenator.engine.datasets.writing import write_dataset
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.ledger.run_directory import RunDirectory
 from routenator.engine.ledger.writer import LedgerWriter
+from routenator.engine.llm.pool import LlmPool
 from routenator.engine.runs.filling import fill_slots
+from routenator.engine.runs.states import RunState, WorkerState
 from routenator.engine.runs.tally import Tally
 from routenator.engine.runs.window import StopSwitch
 
@@ -81,7 +83,11 @@ async def execute(inputs: RunInputs, run_dir: Path, *, as_json: bool) -> Outcome
             tally = _start_tally(run_dir, meta)
             runner = make_runner(inputs, knowledge, pool, meta)
             interrupts.is_filling = True
-            async with show_progress(tally, as_json=as_json):
+
+            def state() -> RunState:
+                return _run_state(tally, pool, writer, inputs.recipe.max_in_flight)
+
+            async with show_progress(state, as_json=as_json):
                 given_up = await fill_slots(run_dir, inputs.recipe, runner, runner.prefix_of, writer, tally, stop)
             if given_up is not None:
                 say(f"Every sample of the last pass failed at its endpoint, the last with: {given_up}", style="yellow")
@@ -111,6 +117,30 @@ def _start_tally(run_dir: Path, meta: RunMeta) -> Tally:
             if group["verdict"] == "accepted"
         }
     return Tally(meta.plan.rows, meta.plan.expected_counts("route"), Counter(delivered))
+
+
+def _run_state(tally: Tally, pool: LlmPool, writer: LedgerWriter, max_in_flight: int) -> RunState:
+    """The run as its one process sees it."""
+    worker = WorkerState(
+        0,
+        os.getpid(),
+        in_flight=tally.in_flight,
+        max_in_flight=max_in_flight,
+        endpoints=pool.states(),
+        stuck=writer.trouble,
+    )
+    return RunState(
+        phase=tally.phase,
+        planned=tally.planned,
+        targets=dict(tally.targets),
+        delivered=dict(tally.delivered),
+        rejected=dict(tally.rejected),
+        failed=dict(tally.failed),
+        rate_s=tally.rate_s(),
+        eta_s=tally.eta_s(),
+        max_in_flight=max_in_flight,
+        workers=(worker,),
+    )
 
 
 class _Interrupts:
