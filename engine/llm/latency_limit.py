@@ -61,7 +61,9 @@ class LatencyLimit:
         self._hold = 0
         self._next_hold = FIRST_HOLD
         self._changed_at = float("-inf")
-        self._start_window()
+        self._latencies_s: list[float] = []
+        self._full = 0
+        self._started_at: float | None = None
 
     def on_answer(self, sent_at: float, now: float, in_flight: int) -> None:
         """A request was answered.
@@ -86,9 +88,9 @@ class LatencyLimit:
         self._start_window()
 
     def _start_window(self) -> None:
-        self._latencies_s: list[float] = []
+        self._latencies_s = []
         self._full = 0
-        self._started_at: float | None = None
+        self._started_at = None
 
     def _decide(self, now: float) -> None:
         assert self._started_at is not None
