@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 import unicodedata
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -31,6 +30,8 @@ _SHINGLE_LENGTH = 4
 _MAX_PERMUTATIONS = 128
 _MISS_PROBABILITY = 1e-3
 _CACHED_SHINGLE_SETS = 65_536
+_TEXTS_A_BLOCK = 4_096
+_SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +135,14 @@ def _near_pairs(texts: list[str], threshold: float) -> Iterator[tuple[int, int, 
 def _collisions(texts: list[str], threshold: float) -> Iterator[tuple[int, list[int]]]:
     """Texts in order with the buckets of locality-sensitive hashing that they share with others.
 
-    The buckets are sorted arrays, not `datasketch.MinHashLSH`: its tables take 3.4 KB for each row, these 0.4 KB.
+    The buckets are sorted arrays: the tables of `datasketch.MinHashLSH` take 3.4 KB for each row.
     """
     bands, rows = band_shape(threshold)
-    signatures = _signatures(texts, bands * rows)
-    bucket_of = np.full((len(texts), bands), -1, dtype=np.int64)
+    keys = _band_keys(texts, bands, rows)
+    bucket_of = np.full((len(texts), bands), -1, dtype=np.int32)
     first_free = 0
     for band in range(bands):
-        columns = np.ascontiguousarray(signatures[:, band * rows : (band + 1) * rows])
-        _, bucket, sizes = np.unique(
-            columns.view(np.dtype((np.void, columns.itemsize * rows))).ravel(), return_inverse=True, return_counts=True
-        )
+        _, bucket, sizes = np.unique(keys[band], return_inverse=True, return_counts=True)
         shared = sizes[bucket] > 1
         bucket_of[shared, band] = bucket[shared] + first_free
         first_free += len(sizes)
@@ -153,16 +151,48 @@ def _collisions(texts: list[str], threshold: float) -> Iterator[tuple[int, list[
         yield index, buckets[buckets >= 0].tolist()
 
 
-def _signatures(texts: list[str], permutations: int) -> NDArray[np.uint32]:
-    """MinHash signatures: uint32, (texts, permutations)."""
-    # Here, because it brings in half of scipy: a second of every command that never looks for duplicates.
-    from datasketch import MinHash
+def _band_keys(texts: list[str], bands: int, rows: int) -> NDArray[np.uint64]:
+    """MinHash signatures, each band of ``rows`` minima hashed to one number: uint64, (bands, texts).
 
-    signatures = np.empty((len(texts), permutations), dtype=np.uint32)
-    encoded = ([shingle.encode("utf-8", "surrogatepass") for shingle in shingles(text)] for text in texts)
-    for index, minhash in enumerate(MinHash.generator(encoded, num_perm=permutations, hashfunc=zlib.crc32)):
-        signatures[index] = minhash.hashvalues
-    return signatures
+    Vectorised over texts: `datasketch` makes one signature at a time. Two bands that are not equal and hash alike cost
+    a comparison, no row.
+    """
+    # Odd factors make each permutation a bijection of the 32-bit numbers.
+    generator = np.random.Generator(np.random.PCG64(_SEED))
+    factors = generator.integers(0, 2**32, bands * rows, dtype=np.uint32) | np.uint32(1)
+    offsets = generator.integers(0, 2**32, bands * rows, dtype=np.uint32)
+    keys = np.zeros((bands, len(texts)), dtype=np.uint64)
+    for begin in range(0, len(texts), _TEXTS_A_BLOCK):
+        hashes, starts = _hash_shingles(texts[begin : begin + _TEXTS_A_BLOCK])
+        block = keys[:, begin : begin + len(starts)]
+        for number, (factor, offset) in enumerate(zip(factors, offsets, strict=True)):
+            minima = np.minimum.reduceat(hashes * factor + offset, starts)
+            block[number // rows] = _mix(block[number // rows] + minima)
+    return keys
+
+
+def _hash_shingles(texts: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Hashes of the shingles of all ``texts``, one text after the other, and where each text's begin."""
+    # A text shorter than a shingle is one shingle: it is filled up with a character that no other text holds.
+    padded = [f" {text} ".ljust(_SHINGLE_LENGTH, "\x00") for text in texts]
+    codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+    lengths = np.fromiter(map(len, padded), dtype=np.int64, count=len(padded))
+    counts = lengths - _SHINGLE_LENGTH + 1
+    starts = np.cumsum(counts) - counts
+    # Windows that run from one text into the next are left out.
+    places = np.arange(counts.sum()) + np.repeat(np.cumsum(lengths) - lengths - starts, counts)
+    hashes = np.zeros(len(places), dtype=np.uint64)
+    for step in range(_SHINGLE_LENGTH):
+        hashes = _mix(hashes + codes[places + step])
+    return hashes.astype(np.uint32), starts
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64: a bijection of the 64-bit numbers that leaves no pattern (Steele, Lea, Flood, OOPSLA 2014)."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
 
 
 def band_shape(threshold: float) -> tuple[int, int]:
