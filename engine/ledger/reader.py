@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from routenator.engine.ledger.layout import Layout
-from routenator.engine.ledger.rows import checksum_trace, parse_row, to_cell
+from routenator.engine.ledger.rows import checksum_trace, from_cell, parse_row, to_cell
 from routenator.engine.ledger.schema import (
     ROW_COLUMNS,
     STRATUM_COLUMNS,
@@ -34,6 +34,8 @@ GROUP_COLUMNS = (*STRATUM_COLUMNS, "verdict", "template", "error_class", "round"
 
 _ROWS_A_READ = 2_000
 _SLOTS_A_READ = 10_000
+_SLOTS_A_PAGE = 1_000
+_FROM_LISTING = "FROM sample INDEXED BY sample_listing"
 _COLUMNS = ", ".join(ROW_COLUMNS)
 
 
@@ -205,12 +207,52 @@ class LedgerReader:
                     yield self._parse(ledger, row)
                 last_slot = row["slot"]
 
+    def accepted_columns(self, *columns: str) -> Iterator[tuple[Any, ...]]:
+        """``columns`` of the rows that `accepted_rows` gives, ledger by ledger, in slot order within each.
+
+        For passes over a whole run: JSON stays text, and the checksum, which needs every cell, is not compared.
+        """
+        if unknown := set(columns) - set(ROW_COLUMNS):
+            raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
+        sql = (
+            f"SELECT slot, {', '.join(columns)} FROM sample"  # noqa: S608 - names of ours
+            " WHERE verdict = 'accepted' AND slot > ? AND slot < ? ORDER BY slot, round LIMIT ?"
+        )
+        for ledger in range(self.layout.ledgers):
+            last_slot = -1
+            while rows := self._fetch(ledger, sql, last_slot, self._planned_rows, _ROWS_A_READ):
+                for slot, *cells in rows:
+                    if slot != last_slot:
+                        yield tuple(from_cell(cell) if isinstance(cell, bytes) else cell for cell in cells)
+                    last_slot = slot
+
     def samples(self, wanted: SampleFilter | None = None, limit: int = 100, offset: int = 0) -> list[dict[str, Any]]:
         """Samples that pass the filter, by slot and round: every column with its JSON parsed, and ``trace_id``."""
         where, parameters = (wanted or SampleFilter()).where()
-        sql = f"SELECT slot, round FROM sample WHERE {where} ORDER BY slot, round LIMIT ?"  # noqa: S608
-        keys = sorted(SampleKey(*row) for row in self._fetch_all(sql, *parameters, offset + limit))
-        return [row for key in keys[offset : offset + limit] if (row := self.sample(key)) is not None]
+        first_slot, skipped = self._find_page(where, parameters, offset)
+        sql = f"SELECT slot, round {_FROM_LISTING} WHERE {where} AND slot >= ? ORDER BY slot, round LIMIT ?"
+        count = offset - skipped + limit
+        keys = sorted(SampleKey(*row) for row in self._fetch_all(sql, *parameters, first_slot, count))
+        return [row for key in keys[count - limit : count] if (row := self.sample(key)) is not None]
+
+    def _find_page(self, where: str, parameters: list[str | bytes | None], offset: int) -> tuple[int, int]:
+        """A slot not far before the sample number ``offset``, and how many samples come before that slot.
+
+        Halving the slots costs one look at the index in all, for any number of ledgers.
+        """
+        if offset <= _SLOTS_A_PAGE:
+            return 0, 0
+        sql = f"SELECT count(*) AS samples {_FROM_LISTING} WHERE {where} AND slot >= ? AND slot < ?"
+        low, skipped = 0, 0
+        high = 1 + max(row[0] or 0 for row in self._fetch_all("SELECT max(slot) FROM sample"))
+        while high - low > _SLOTS_A_PAGE:
+            middle = (low + high) // 2
+            samples = sum(row["samples"] for row in self._fetch_all(sql, *parameters, low, middle))
+            if skipped + samples > offset:
+                high = middle
+            else:
+                low, skipped = middle, skipped + samples
+        return low, skipped
 
     def sample(self, key: SampleKey) -> dict[str, Any] | None:
         """One sample's row as `samples` gives it, or ``None`` when there is no such sample."""
@@ -226,7 +268,7 @@ class LedgerReader:
     def count_samples(self, wanted: SampleFilter | None = None) -> int:
         """How many samples pass the filter."""
         where, parameters = (wanted or SampleFilter()).where()
-        sql = f"SELECT count(*) AS samples FROM sample WHERE {where}"  # noqa: S608
+        sql = f"SELECT count(*) AS samples {_FROM_LISTING} WHERE {where}"
         return sum(row["samples"] for row in self._fetch_all(sql, *parameters))
 
     def shown_sample(self, slot: int) -> SampleKey | None:
@@ -317,6 +359,16 @@ class LedgerReader:
                         durations.setdefault(node, array("d")).append(ms)
                 last_id = rows[-1]["id"]
         return {node: _summary(sorted(values)) for node, values in sorted(durations.items())}
+
+    def committed_after(self, ledger: int, last: SampleKey | None, limit: int = _ROWS_A_READ) -> list[SampleKey]:
+        """Samples of one ledger in the order of their commits, from behind ``last``; ``None``: from the first."""
+        # Row ids rise with commits.
+        sql = """
+            SELECT slot, round FROM sample
+            WHERE rowid > coalesce((SELECT rowid FROM sample WHERE slot = ? AND round = ?), -1) ORDER BY rowid LIMIT ?
+        """
+        place = (None, None) if last is None else (last.slot, last.round)
+        return [SampleKey(*row) for row in self._fetch(ledger, sql, *place, limit)]
 
     def committed_since(self, unix_s: float) -> dict[str, int]:
         """Samples by verdict that were committed at or after ``unix_s`` (Unix time in seconds)."""

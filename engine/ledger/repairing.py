@@ -14,7 +14,7 @@ from typing import Any
 
 import zstandard
 
-from routenator.engine.errors import RunError
+from routenator.engine.errors import NoRunError, RunError
 from routenator.engine.ledger.layout import Layout
 from routenator.engine.ledger.rows import INSERT_SAMPLE, checksum_trace, is_whole
 from routenator.engine.ledger.run_directory import take_lock
@@ -64,7 +64,7 @@ def repair_run(path: Path) -> list[Repair]:
         RunError: There is no run, it is in use, or what says which run it is cannot be read.
     """
     if not database_path(path).is_file():
-        raise RunError(f"no run at {path}", hint="Check the path of the run")
+        raise NoRunError(f"no run at {path}", hint="Check the path of the run")
     lock = take_lock(path)
     try:
         try:
@@ -231,7 +231,7 @@ def _last_rowid(source: sqlite3.Connection, table: str) -> int:
     if table == "sample":
         questions += [
             f"SELECT max(rowid) FROM sample INDEXED BY {index}"  # noqa: S608
-            for index in ("sample_state", "sample_verdict")
+            for index in ("sample_listing", "sample_verdict")
         ]
     for question in questions:
         try:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from routenator.engine.display import show_line
-from routenator.engine.errors import RunError
+from routenator.engine.errors import NoRunError, RunError
 from routenator.engine.ledger.layout import Layout
 from routenator.engine.ledger.schema import (
     DATABASE_NAME,
@@ -110,7 +110,7 @@ class RunDirectory:
             RunError: There is no run, another version wrote it, or another process runs it.
         """
         if not database_path(path).is_file():
-            raise RunError(f"no run at {path}", hint="Check the path of the run, or start it with `generate`")
+            raise NoRunError(f"no run at {path}", hint="Check the path of the run, or start it with `generate`")
         lock = take_lock(path)
         try:
             return cls(path, lock, False, _check_ledgers(path))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from routenator.engine.errors import RunError
+from routenator.engine.errors import NoRunError, RunError
 from routenator.engine.ledger.trace_codec import dump_json, load_json
 
 SCHEMA_VERSION = 2
@@ -51,6 +51,7 @@ JSON_COLUMNS = ("arguments", "grounding", "reasons", "node_ms")
 error; ``node_ms`` maps a node to the milliseconds that the sample spent in it.
 """
 
+# sample_listing answers what lists and counts ask, whatever their filter, without a look at the wide rows.
 # A lone surrogate is not UTF-8, so text with one is stored as a blob: the text columns take both.
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
@@ -88,12 +89,9 @@ CREATE TABLE sample (
     checksum INTEGER NOT NULL,
     PRIMARY KEY (slot, round)
 );
-CREATE INDEX sample_state ON sample (slot, round, verdict);
+CREATE INDEX sample_listing ON sample (slot, round, verdict, route, function, category, template, error_class);
 CREATE INDEX sample_verdict ON sample (verdict, slot, round);
-CREATE INDEX sample_route ON sample (route, verdict, slot, round);
-CREATE INDEX sample_function ON sample (function, verdict, slot, round);
-CREATE INDEX sample_category ON sample (category, verdict, slot, round);
-CREATE INDEX sample_error ON sample (error_class, slot, round) WHERE error_class IS NOT NULL;
+CREATE INDEX sample_route ON sample (route, verdict);
 CREATE TABLE trace (
     slot INTEGER NOT NULL,
     round INTEGER NOT NULL,
@@ -165,7 +163,7 @@ def connect_reader(run_directory: Path, ledger: int = 0) -> sqlite3.Connection:
     if not path.is_file():
         if ledger:
             raise RunError(f"{path} is missing", hint="Put the file back: it holds a part of the run's samples")
-        raise RunError(f"no run at {run_directory}: it holds no {DATABASE_NAME}", hint="Check the path of the run")
+        raise NoRunError(f"no run at {run_directory}: it holds no {DATABASE_NAME}", hint="Check the path of the run")
     with readable_errors(run_directory, ledger):
         connection = connect_file(path)
         connection.row_factory = sqlite3.Row
@@ -237,7 +235,7 @@ def check_version(connection: sqlite3.Connection, run_directory: Path, ledger: i
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == 0:
         name = database_path(run_directory, ledger).name
-        raise RunError(f"no run at {run_directory}: its {name} is empty", hint="Start it with `generate`")
+        raise NoRunError(f"no run at {run_directory}: its {name} is empty", hint="Start it with `generate`")
     if version != SCHEMA_VERSION:
         raise RunError(
             f"the run at {run_directory} has schema {version}; this version reads schema {SCHEMA_VERSION}",
