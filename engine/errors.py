@@ -25,6 +25,7 @@ RouteNatorError           what: str, retryable: bool = False, hint: str | None
 │  ├─ ImageError          an image that cannot be sent
 │  └─ DeadEndError        no walk serves the stratum
 ├─ RunError               the run's: locked, changed recipe, disk full, writer died
+│  └─ NoRunError          the path holds no run: wrong input, exit code 2
 └─ TrainingError          training cannot begin or go on: a package, a checkpoint, memory. Exit code 3
 ```
 """
@@ -181,6 +182,10 @@ class DeadEndError(SampleError):
 
 class RunError(RouteNatorError):
     """The run cannot go on. What was committed stays usable."""
+
+
+class NoRunError(RunError):
+    """There is no run where the user said there was one."""
 
 
 class TrainingError(RouteNatorError):

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from routenator.engine.display import show
-from routenator.engine.errors import InputError, RouteNatorError
+from routenator.engine.errors import InputError, NoRunError, RouteNatorError
 
 EXIT_OK = 0
 EXIT_INCOMPLETE = 1  # the command worked, and says that something is missing or wrong
@@ -61,7 +61,7 @@ def friendly_errors() -> Iterator[None]:
         say(exc.what, style="bold red")
         if exc.hint:
             say(exc.hint)
-        sys.exit(EXIT_RUN)
+        sys.exit(EXIT_INPUT if isinstance(exc, NoRunError) else EXIT_RUN)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:

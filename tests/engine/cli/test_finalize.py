@@ -71,6 +71,6 @@ def test_finalize_fills_what_is_open_from_the_directory_alone(run_files, dull):
 def test_finalize_of_no_run_says_so(run_files, dull):
     files = run_files(dull.base_url)
     ended = files.run("finalize")
-    assert ended.code == 3
+    assert ended.code == 2
     assert "no run" in ended.err
     assert not files.run_dir.exists()
