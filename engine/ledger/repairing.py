@@ -124,15 +124,18 @@ def _salvage(
         if isinstance(body, bytes) and zlib.crc32(body) == checksum:
             insert("INSERT INTO dictionary VALUES (?, ?, ?)", (identifier, body, checksum))
             bodies["dictionary"][identifier] = body
+        else:
+            fault = fault or f"dictionary {identifier}"
     for identifier, sha256, body in _walk(source, "text", "sha256, body"):
         if _is_text(sha256, body):
             insert("INSERT INTO text VALUES (?, ?, ?)", (identifier, sha256, body))
             bodies["text"][identifier] = body
-    gone = [table for table in bodies if len(bodies[table]) < _last_rowid(source, table)]
-    if gone:
-        fault = fault or f"a {gone[0]} is lost"
-    # Only where a body is lost does it matter what each trace refers to.
-    decoder = TraceDecoder(bodies["dictionary"].__getitem__, bodies["text"].__getitem__) if gone else None
+        else:
+            fault = fault or f"text {identifier}"
+    # Only where a body is lost, now or in an earlier repair, does it matter what each trace refers to.
+    decoder = None
+    if any(len(bodies[table]) < _last_rowid(source, table) for table in bodies):
+        decoder = TraceDecoder(bodies["dictionary"].__getitem__, bodies["text"].__getitem__)
     kept = 0
     for _, *row in _walk(source, "sample", ", ".join(ROW_COLUMNS)):
         if not is_whole(row):
