@@ -4,17 +4,43 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from routenator.engine.cli.console import out, print_json, say
+from routenator.engine.cli.traces_export import export_traces
 from routenator.engine.errors import Fault, InputError
 
+if TYPE_CHECKING:
+    from routenator.engine.ledger.reader import LedgerReader, SampleFilter
+
 traces_app = typer.Typer(help="Look into a run's samples: list them, show one.", no_args_is_help=True)
+traces_app.command("export")(export_traces)
 
 RunDir = Annotated[Path, typer.Argument(help="Directory of the run.", metavar="RUN_DIR")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a layout for people.")]
+
+
+def _check_run(run_dir: Path) -> None:
+    """Refuse a path that holds no run: it was mistyped, nothing is wrong with a run."""
+    from routenator.engine.ledger.schema import database_path
+
+    if not database_path(run_dir).is_file():
+        raise InputError([Fault("RUN_DIR", f"no run at {run_dir}", "Give the directory of a run")])
+
+
+def _check_values(reader: LedgerReader, wanted: SampleFilter) -> None:
+    """Refuse values that no sample of the run has; a run without samples cannot tell."""
+    faults = []
+    for name in ("route", "error_class", "function", "category", "template"):
+        value = getattr(wanted, name)
+        known = [str(group[name]) for group in reader.tally(name) if group[name] is not None] if value else []
+        if known and value not in known:
+            option = f"--{name.replace('_', '-')}"
+            faults.append(Fault(option, f"no sample has {value!r}", f"Give one of {', '.join(known)}"))
+    if faults:
+        raise InputError(faults)
 
 
 @traces_app.command("list")
@@ -42,8 +68,11 @@ def list_traces(
         fix = f"Give one of {', '.join(VERDICT_STYLES)}"
         raise InputError([Fault("--verdict", f"no such verdict: {verdict}", fix)])
     wanted = SampleFilter(verdict, route, error_class, function, category, template)  # type: ignore[arg-type]
+    _check_run(run_dir)
     with LedgerReader(run_dir) as reader:
         total = reader.count_samples(wanted)
+        if not total:
+            _check_values(reader, wanted)
         rows = reader.samples(wanted, limit, offset)
     if as_json:
         print_json({"total": total, "samples": rows})
@@ -75,6 +104,7 @@ def show_trace(
     if match is None:
         raise InputError([Fault("TRACE", f"{trace_id!r} is no trace", "Give a slot, or slot.round, such as 17.0")])
     slot = int(match[1])
+    _check_run(run_dir)
     with LedgerReader(run_dir) as reader:
         key = SampleKey(slot, int(match[2])) if match[2] else reader.shown_sample(slot)
         record = None if key is None else reader.trace(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from routenator.engine.domain.loading import load_pack
 from routenator.engine.domain.pack import DomainPack
 from routenator.engine.errors import DomainError
 from routenator.engine.ledger.reader import LedgerReader
+from routenator.engine.ledger.schema import STRATUM_COLUMNS
 from routenator.engine.reports.distribution import PlannedTable, Values, compare
 from routenator.engine.reports.report import Comparison, Deficit, Funnel, Latency, Report, RunFacts, Tokens
 from routenator.engine.reports.tally import (
@@ -23,12 +25,15 @@ from routenator.engine.reports.tally import (
     TableTally,
 )
 from routenator.engine.routing.plan import Plan
+from routenator.engine.sample import SampleKey
 from routenator.engine.validation.features import measure
 from routenator.engine.validation.lexicon import Lexicon
 from routenator.engine.validation.words import count_words
 
 _REASONS_OF_A_DEFICIT = 3
 _DUPLICATES = ("duplicate", "near_duplicate")
+_ROW_COLUMNS = ("slot", "round", "query", "model")
+_LENGTH, _LANGUAGE, _CATEGORY, _FUNCTION = map(STRATUM_COLUMNS.index, ("length", "language", "category", "function"))
 
 
 def report_on(run: Path) -> tuple[Report, str | None]:
@@ -70,24 +75,31 @@ def build_report(reader: LedgerReader, pack: DomainPack | None, plan: Plan, fact
     joints = [TableTally(table, measurable) for table in tables if len(table.axes) > 1]
     lexicon, bands = Lexicon.from_pack(pack) if pack is not None else None, LengthBands(tables)
     lengths, diversity, examples = LengthTally(), DiversityTally(), ExampleTally()
+    # Far fewer kinds of row than rows: the tables count kinds.
+    kinds: Counter[tuple[tuple[str, ...], tuple[str, ...]]] = Counter()
+    models: Counter[str] = Counter()
+    for slot, round, query, model, *cells in reader.accepted_columns(*_ROW_COLUMNS, *STRATUM_COLUMNS):
+        stratum = tuple(cells)
+        words = count_words(query)
+        measured = (bands.band_of(words, stratum[_LENGTH]),)
+        if lexicon is not None:
+            features = measure(query, stratum[_LANGUAGE], stratum[_CATEGORY], lexicon)
+            measured = (*measured, features.phrasing, features.keyword_position)
+        kinds[stratum, measured] += 1
+        lengths.add(stratum[_FUNCTION], words)
+        diversity.add(query)
+        examples.add(SampleKey(slot, round))
+        models[model or "grammar, no model"] += 1
     phrasings: Counter[str] = Counter()
     keyword_positions: Counter[str] = Counter()
-    models: Counter[str] = Counter()
-    for values in reader.accepted_rows():
-        row = DatasetRow.from_ledger(values)
-        words = count_words(row.query)
-        measured = {"length": bands.band_of(words, row.length)}
-        if lexicon is not None:
-            features = measure(row.query, row.language, row.category, lexicon)
-            measured |= {"phrasing": features.phrasing, "keyword_position": features.keyword_position}
-            phrasings[features.phrasing] += 1
-            keyword_positions[features.keyword_position] += 1
+    for (stratum, values), count in kinds.items():
+        strata = dict(zip(STRATUM_COLUMNS, stratum, strict=True))
+        by_axis = dict(zip(measurable, values, strict=True))
         for tally in (*axes, *joints):
-            tally.add(row, measured)
-        lengths.add(row.function, words)
-        diversity.add(row.query)
-        examples.add(row)
-        models[row.model or "grammar, no model"] += 1
+            tally.add(strata, by_axis, count)
+        if lexicon is not None:
+            phrasings[by_axis["phrasing"]] += count
+            keyword_positions[by_axis["keyword_position"]] += count
     comparisons = [_comparison(tally) for tally in axes]
     joint_comparisons = [_comparison(tally) for tally in joints]
     # A joint table's own axes, and an axis with one value, would only repeat what is missing.
@@ -110,8 +122,15 @@ def build_report(reader: LedgerReader, pack: DomainPack | None, plan: Plan, fact
         tokens=_tokens(reader),
         models=dict(models.most_common()),
         latencies=_latencies(reader),
-        examples=examples.rows(),
+        examples=tuple(_read_rows(reader, examples.keys())),
     )
+
+
+def _read_rows(reader: LedgerReader, keys: Iterable[SampleKey]) -> Iterator[DatasetRow]:
+    for key in keys:
+        row = reader.sample(key)
+        if row is not None:
+            yield DatasetRow.from_ledger(row)
 
 
 def _comparison(tally: TableTally) -> Comparison:

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from routenator.engine.datasets.near_duplicates import fold_query
-from routenator.engine.datasets.row import DatasetRow
 from routenator.engine.reports.distribution import PlannedTable, Values
 from routenator.engine.reports.report import Diversity, LengthSummary
 from routenator.engine.routing.targets import parse_length_band
-from routenator.engine.sample import ANY, derive_seed
+from routenator.engine.sample import ANY, SampleKey, derive_seed
 
 MEASURED_AXES = ("length", "phrasing", "keyword_position")
 """Axes whose value can be read off a query."""
@@ -41,14 +40,14 @@ class TableTally:
         self.measured: Counter[Values] = Counter()
         self.agreeing = 0
 
-    def add(self, row: DatasetRow, measured: Mapping[str, str]) -> None:
-        """Count one row; ``measured`` holds its values on the measurable axes."""
-        cell = tuple(getattr(row, axis) for axis in self.table.axes)
-        self.delivered[cell] += 1
+    def add(self, stratum: Mapping[str, str], measured: Mapping[str, str], rows: int) -> None:
+        """Count ``rows`` rows of ``stratum``; ``measured`` holds their values on the measurable axes."""
+        cell = tuple(stratum[axis] for axis in self.table.axes)
+        self.delivered[cell] += rows
         if self.is_measured:
             seen = tuple(measured.get(axis, value) for axis, value in zip(self.table.axes, cell, strict=True))
-            self.measured[seen] += 1
-            self.agreeing += seen == cell
+            self.measured[seen] += rows
+            self.agreeing += rows * (seen == cell)
 
 
 class LengthBands:
@@ -129,16 +128,16 @@ class ExampleTally:
     """Thirty rows, drawn by a hash of their ids: the same run shows the same rows, whatever their order."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, str, DatasetRow]] = []
+        self._heap: list[tuple[int, SampleKey]] = []
 
-    def add(self, row: DatasetRow) -> None:
+    def add(self, key: SampleKey) -> None:
         """Consider one row."""
-        entry = (-derive_seed("example", row.id), row.id, row)
+        entry = (-derive_seed("example", key.trace_id), key)
         if len(self._heap) < _EXAMPLES:
             heapq.heappush(self._heap, entry)
         else:
             heapq.heappushpop(self._heap, entry)
 
-    def rows(self) -> tuple[DatasetRow, ...]:
+    def keys(self) -> tuple[SampleKey, ...]:
         """The rows that were drawn, in slot order."""
-        return tuple(sorted((row for _, _, row in self._heap), key=lambda row: row.key))
+        return tuple(sorted(key for _, key in self._heap))

@@ -101,9 +101,27 @@ def test_an_unknown_verdict_is_the_users_mistake(run_dir):
     assert isinstance(run("traces", "list", run_dir, "--verdict", "good").exception, InputError)
 
 
-def test_no_run_is_a_run_error(tmp_path):
-    for command in (("status",), ("traces", "list")):
-        assert isinstance(run(*command, tmp_path).exception, RunError)
+@pytest.mark.parametrize("option", ["--route", "--function", "--category", "--template", "--error-class"])
+def test_a_value_that_no_sample_has_is_named_with_those_that_there_are(run_dir, option):
+    with pytest.raises(InputError) as caught:
+        raise run("traces", "list", run_dir, option, "nosuch").exception
+    (fault,) = caught.value.faults
+    assert fault.file == option
+    assert "nosuch" in fault.message
+    known = {"--route": "vision", "--function": "search", "--category": "image", "--error-class": "endpoint"}
+    assert known.get(option, "text/plain") in fault.fix
+
+
+def test_known_values_that_no_sample_joins_list_nothing(run_dir):
+    result = run("traces", "list", run_dir, "--verdict", "accepted", "--error-class", "endpoint")
+    assert result.exit_code == 0
+    assert "no sample here" in result.stderr
+
+
+def test_a_path_that_is_no_run_is_the_users_mistake(tmp_path):
+    for command in (("traces", "list", tmp_path), ("traces", "show", tmp_path, "1")):
+        assert isinstance(run(*command).exception, InputError)
+    assert isinstance(run("status", tmp_path).exception, (InputError, RunError))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,7 +3,6 @@ import math
 
 import pytest
 
-from routenator.engine.datasets.row import DatasetRow
 from routenator.engine.reports.distribution import PlannedTable
 from routenator.engine.reports.tally import DiversityTally, ExampleTally, LengthBands, LengthTally
 from routenator.engine.sample import SampleKey
@@ -101,11 +100,9 @@ def test_nothing_delivered_gives_no_figures_instead_of_nan():
 
 
 def test_examples_do_not_depend_on_the_order_of_the_rows():
-    rows = [DatasetRow(SampleKey(s), f"query {s}", "search", {}, "icon", "en", "text", "t") for s in range(200)]
     one, other = ExampleTally(), ExampleTally()
-    for row in rows:
-        one.add(row)
-    for row in reversed(rows):
-        other.add(row)
-    assert one.rows() == other.rows()
-    assert len(one.rows()) == 30
+    for slot in range(200):
+        one.add(SampleKey(slot))
+        other.add(SampleKey(199 - slot))
+    assert one.keys() == other.keys()
+    assert len(one.keys()) == 30
