@@ -80,11 +80,13 @@ def build_report(reader: LedgerReader, pack: DomainPack | None, plan: Plan, fact
     models: Counter[str] = Counter()
     for slot, round, query, model, *cells in reader.accepted_columns(*_ROW_COLUMNS, *STRATUM_COLUMNS):
         stratum = tuple(cells)
-        words = count_words(query)
-        measured = (bands.band_of(words, stratum[_LENGTH]),)
-        if lexicon is not None:
+        measured: tuple[str, ...] = ()
+        if lexicon is None:
+            words = count_words(query)
+        else:
             features = measure(query, stratum[_LANGUAGE], stratum[_CATEGORY], lexicon)
-            measured = (*measured, features.phrasing, features.keyword_position)
+            words, measured = features.words, (features.phrasing, features.keyword_position)
+        measured = (bands.band_of(words, stratum[_LENGTH]), *measured)
         kinds[stratum, measured] += 1
         lengths.add(stratum[_FUNCTION], words)
         diversity.add(query)

@@ -41,7 +41,7 @@ class Part:
 
 def split_tokens(text: str) -> list[str]:
     """White-space tokens that hold a letter or a digit: the words that length bands count."""
-    return [token for token in text.split() if any(char.isalnum() for char in token)]
+    return [token for token in text.split() if token.isalnum() or any(map(str.isalnum, token))]
 
 
 def count_words(text: str) -> int:
