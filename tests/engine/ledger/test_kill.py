@@ -14,10 +14,11 @@ from routenator.engine.ledger import LedgerReader
 from routenator.engine.sample import SampleKey
 
 CHILD = Path(__file__).with_name("crash_child.py")
+LEDGERS = 3
 
 
 def start(path, rows, acknowledged, seed):
-    command = [sys.executable, str(CHILD), str(path), str(rows), str(acknowledged), str(seed)]
+    command = [sys.executable, str(CHILD), str(path), str(rows), str(acknowledged), str(seed), str(LEDGERS)]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
 
@@ -27,9 +28,17 @@ def read_acknowledged(file):
     return file.read_text().split("\n")[:-1] if file.exists() else []
 
 
+def databases(path):
+    return [path / "run.db", *sorted(path.glob("run-*.db"))]
+
+
 def read_keys(path, table):
-    with closing(sqlite3.connect(path / "run.db")) as connection:
-        return {f"{slot}.{round}" for slot, round in connection.execute(f"SELECT slot, round FROM {table}")}
+    keys = []
+    for database in databases(path):
+        with closing(sqlite3.connect(database)) as connection:
+            keys += [f"{slot}.{round}" for slot, round in connection.execute(f"SELECT slot, round FROM {table}")]
+    assert len(keys) == len(set(keys)), "a sample is in two ledgers"
+    return set(keys)
 
 
 def kill_and_check(path, rows, kills, seed):
@@ -61,9 +70,11 @@ def kill_and_check(path, rows, kills, seed):
 
 
 def check_finished(path, rows, told):
-    with closing(sqlite3.connect(path / "run.db")) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    assert len(databases(path)) == LEDGERS
+    for database in databases(path):
+        with closing(sqlite3.connect(database)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     samples = read_keys(path, "sample")
     assert told <= samples
     assert samples == read_keys(path, "trace")
@@ -78,10 +89,12 @@ def check_finished(path, rows, told):
             assert reader.trace(SampleKey(slot, last_rounds[slot]))["verdict"] == "accepted"
 
 
+@pytest.mark.fault(26)
 def test_kill_9_at_twenty_random_points_loses_nothing_and_doubles_nothing(tmp_path):
     kill_and_check(tmp_path / "run", rows=4_000, kills=20, seed=random.randrange(2**32))
 
 
+@pytest.mark.fault(26)
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_kill_9_at_two_hundred_random_points(tmp_path):

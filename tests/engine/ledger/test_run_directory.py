@@ -1,9 +1,11 @@
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import threading
+from contextlib import closing, suppress
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from routenator.engine.errors import RunError
 from routenator.engine.ledger import LedgerReader, RunDirectory, running_pid
+from routenator.engine.ledger.layout import Layout
 from routenator.engine.ledger.run_directory import diff_identities
 
 IDENTITY = {"recipe": {"rows": 500, "seed": 7}, "endpoints": {"a": {"model": "m", "max_in_flight": 8}}, "pack": "abc"}
@@ -93,6 +96,66 @@ def test_a_second_process_is_refused_naming_the_first_and_a_killed_one_does_not_
         assert running_pid(tmp_path) == os.getpid()
         with pytest.raises(RunError, match="in use"):
             RunDirectory.open(tmp_path)
+
+
+WITH_A_WORKER = """
+import subprocess, sys
+from pathlib import Path
+from routenator.engine.ledger import RunDirectory
+run = RunDirectory.create_or_open(Path(sys.argv[1]), identity={"a": 1}, planned_rows=5)
+worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=[run.lock_descriptor])
+print(worker.pid, flush=True)
+worker.wait()
+"""
+
+
+@pytest.mark.fault(26)
+def test_no_second_run_begins_while_a_worker_of_a_killed_one_lives(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", WITH_A_WORKER, str(tmp_path)], stdout=subprocess.PIPE)
+    worker = int(holder.stdout.readline())
+    try:
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        holder.stdout.close()
+        with pytest.raises(RunError, match=f"process {holder.pid} has ended, but its workers are still ending"):
+            RunDirectory.open(tmp_path)
+        threading.Timer(1.0, os.kill, (worker, signal.SIGKILL)).start()
+        with RunDirectory.open(tmp_path):  # waits for it
+            assert running_pid(tmp_path) == os.getpid()
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+
+
+def test_a_run_keeps_the_ledgers_that_it_was_made_with(tmp_path):
+    with RunDirectory.create_or_open(tmp_path, identity={}, planned_rows=500, ledgers=3) as run:
+        assert run.layout == Layout.for_run(500, 3)
+    with RunDirectory.create_or_open(tmp_path, identity={}, planned_rows=500, ledgers=8) as run:
+        assert run.layout.ledgers == 3
+    assert sorted(file.name for file in tmp_path.glob("*.db")) == ["run-1.db", "run-2.db", "run.db"]
+
+
+def test_a_ledger_of_another_run_is_refused(tmp_path):
+    for name in ("one", "two"):
+        RunDirectory.create_or_open(tmp_path / name, identity={}, planned_rows=500, ledgers=2).close()
+    shutil.copy(tmp_path / "two" / "run-1.db", tmp_path / "one" / "run-1.db")
+    for opener in (RunDirectory.open, LedgerReader):
+        with pytest.raises(RunError, match=r"run-1\.db belongs to another run"):
+            opener(tmp_path / "one")
+    (tmp_path / "one" / "run-1.db").unlink()
+    for opener in (RunDirectory.open, LedgerReader):
+        with pytest.raises(RunError, match=r"run-1\.db is missing"):
+            opener(tmp_path / "one")
+
+
+def test_a_start_that_was_killed_between_its_ledgers_is_begun_anew(tmp_path):
+    RunDirectory.create_or_open(tmp_path, identity={"a": 1}, planned_rows=500, ledgers=3).close()
+    for name in ("run.db", "run-2.db"):
+        (tmp_path / name).unlink()
+    with RunDirectory.create_or_open(tmp_path, identity={"a": 2}, planned_rows=500, ledgers=2) as run:
+        assert run.created
+    with LedgerReader(tmp_path) as reader:
+        assert reader.counts().pending == 500
 
 
 def test_a_refused_open_gives_the_lock_back(tmp_path):
