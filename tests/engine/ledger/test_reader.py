@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from routenator.engine.errors import RunError
 from routenator.engine.ledger import LedgerReader, LedgerWriter, RunDirectory, SampleFilter
+from routenator.engine.ledger.repairing import repair_run
 from routenator.engine.ledger.rows import build_row, parse_row
 from routenator.engine.ledger.schema import connect_reader
 from routenator.engine.sample import Critique, Finding, SampleKey
@@ -269,3 +270,66 @@ def test_the_reader_cannot_write(reader):
         pytest.raises(sqlite3.OperationalError, match="readonly"),
     ):
         connection.execute("DELETE FROM sample")
+
+
+def test_several_ledgers_read_as_one(tmp_path, reader, records):
+    """What 4 ledgers hold together is what one holds; ``samples`` in pages, as they come from several files."""
+    directory = RunDirectory.create_or_open(tmp_path, identity={}, planned_rows=260, ledgers=4)
+    directory.close()
+
+    async def write():
+        writers = [LedgerWriter(tmp_path, lambda failure: None, ledger) for ledger in range(4)]
+        for record in records:
+            await writers[directory.layout.ledger_of(record.key.slot)].put(record)
+        for writer in writers:
+            await writer.close()
+
+    def without_times(rows):
+        return [{name: cell for name, cell in row.items() if name != "committed_at"} for row in rows]
+
+    asyncio.run(write())
+    with LedgerReader(tmp_path) as union:
+        assert union.counts() == reader.counts()
+        assert list(union.open_slots(3)) == list(reader.open_slots(3))
+        shares = [list(union.open_slots(3, [ledger])) for ledger in range(4)]
+        assert sorted(key for share in shares for key in share) == list(reader.open_slots(3))
+        assert all(directory.layout.ledger_of(key.slot) == n for n, share in enumerate(shares) for key in share)
+        assert list(union.open_slots(3, [1, 3])) == sorted(shares[1] + shares[3])
+        assert without_times(union.accepted_rows()) == without_times(reader.accepted_rows())
+        for offset in range(0, 260, 7):
+            assert without_times(union.samples(None, 7, offset)) == without_times(reader.samples(None, 7, offset))
+        assert union.tally("error_class", "route") == reader.tally("error_class", "route")
+        assert union.rejection_reasons() == reader.rejection_reasons()
+        assert [group["attempts"] for group in union.usage("route")] == [g["attempts"] for g in reader.usage("route")]
+        assert union.node_latency().keys() == reader.node_latency().keys()
+        assert sum(union.committed_since(0).values()) == len(records)
+        for record in records[::20]:
+            assert union.trace(record.key) == reader.trace(record.key)
+            assert union.shown_sample(record.key.slot) == reader.shown_sample(record.key.slot)
+
+
+def test_far_pages_are_found_among_filtered_samples(tmp_path):
+    record = make_record(0, attempts=1)
+    samples = [replace(record, key=SampleKey(s), verdict=VERDICTS[s % 3]) for s in range(0, 9_000, 2)]
+    with fill(tmp_path, samples, 9_000) as reader:
+        rejected = [sample.key for sample in samples if sample.verdict == "rejected"]
+        for offset in (0, 999, 1_000, 1_001, 1_400, len(rejected) - 3, len(rejected)):
+            rows = reader.samples(SampleFilter(verdict="rejected"), limit=5, offset=offset)
+            assert [SampleKey(row["slot"]) for row in rows] == rejected[offset : offset + 5]
+
+
+def test_a_run_may_keep_no_traces(tmp_path):
+    RunDirectory.create_or_open(tmp_path, identity={}, planned_rows=5).close()
+
+    async def write(slot, traces):
+        async with LedgerWriter(tmp_path, lambda failure: None, traces=traces) as writer:
+            await writer.put(make_record(slot))
+
+    asyncio.run(write(0, False))
+    asyncio.run(write(1, True))
+    with LedgerReader(tmp_path) as reader:
+        assert reader.counts().accepted == 2
+        assert reader.trace(SampleKey(0)) is None
+        assert reader.sample(SampleKey(0))["verdict"] == "accepted"
+        assert reader.trace(SampleKey(1))["verdict"] == "accepted"
+    assert [repair.fault for repair in repair_run(tmp_path)] == [None]
