@@ -125,6 +125,7 @@ async def test_a_thousand_replies_out_of_order_are_never_cross_wired():
     async with serve_replicas(*fakes) as urls, open_pool(*urls, max_in_flight=1000, timeout_s=60) as pool:
         replies = await asyncio.gather(*(pool.complete("text", ask(f"nonce {n}")) for n in range(1000)))
     assert [reply.text for reply in replies] == [f"nonce {n}" for n in range(1000)]
+    assert sum(fake.most_in_flight for fake in fakes) > 100
 
 
 @pytest.mark.fault(22)
