@@ -26,17 +26,17 @@ SampleGraph = CompiledStateGraph[SampleState, Deps, SampleState, SampleState]
 GENERATORS: dict[Hashable, str] = {modality: f"generate_{modality}" for modality in MODALITIES}
 
 
-def choose_generator(state: SampleState) -> str:
-    """Modality of the slot's route."""
+async def choose_generator(state: SampleState) -> str:
+    """Modality of the slot's route. A coroutine, as every edge here: LangGraph runs a plain function in a thread."""
     assert state["stratum"] is not None
     return state["stratum"].route
 
 
-def follow_decision(state: SampleState) -> str:
+async def follow_decision(state: SampleState) -> str:
     """``accept``, ``reject``, ``reground``, or ``revise_<modality>``."""
     decision = state["decision"]
     assert decision is not None
-    return f"revise_{choose_generator(state)}" if decision == "revise" else decision
+    return f"revise_{await choose_generator(state)}" if decision == "revise" else decision
 
 
 def build_graph() -> SampleGraph:
