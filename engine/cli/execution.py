@@ -72,7 +72,7 @@ async def execute(inputs: RunInputs, run_dir: Path, *, as_json: bool) -> Outcome
     ):
         if not directory.created:
             say(f"Continuing the run in {run_dir}.")
-        async with open_pool(inputs.endpoints) as pool, LedgerWriter(run_dir, on_failure=_stop_on(stop)) as writer:
+        async with open_pool(inputs.endpoints) as pool, LedgerWriter(run_dir, on_failure=stop.fail) as writer:
             say("Loading the knowledge graph and checking the endpoints …")
             knowledge = await asyncio.to_thread(Knowledge.load, inputs, say)
             meta = _stored_meta(run_dir)
@@ -96,11 +96,6 @@ async def execute(inputs: RunInputs, run_dir: Path, *, as_json: bool) -> Outcome
             write_dataset(map(DatasetRow.from_ledger, reader.accepted_rows()), run_dir / "dataset")
             counts = reader.counts()
     return Outcome(counts.accepted, counts.planned, stop.is_set and counts.accepted < counts.planned)
-
-
-def _stop_on(stop: StopSwitch) -> Any:
-    """What the ledger calls when it cannot write any more: nothing new is begun, and `put` raises why."""
-    return lambda failure: stop.set()
 
 
 def _stored_meta(run_dir: Path) -> RunMeta | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from typing import NoReturn
 
 from routenator.engine.errors import EndpointError, RunError
 from routenator.engine.ledger.writer import LedgerWriter
@@ -23,10 +24,24 @@ class StopSwitch:
 
     def __init__(self) -> None:
         self.is_set = False
+        self._failure: BaseException | None = None
+        self._failed = asyncio.Event()
 
     def set(self) -> None:
         """Ask."""
         self.is_set = True
+
+    def fail(self, failure: BaseException) -> None:
+        """Nothing can be committed any more: what is in flight is given up at once."""
+        self.is_set = True
+        self._failure = failure
+        self._failed.set()
+
+    async def raise_failure(self) -> NoReturn:
+        """Wait for a failure and raise it."""
+        await self._failed.wait()
+        assert self._failure is not None
+        raise self._failure
 
 
 class FailureWatch:
@@ -76,7 +91,8 @@ async def run_window(
 ) -> None:
     """Run every sample of ``keys``, at most ``max_in_flight`` at a time, and commit it.
 
-    Returns when all are committed, or, once ``stop`` is set, when those in flight are.
+    Returns when all are committed, or, once ``stop`` is set, when those in flight are. Once ``stop`` has failed, what
+    is in flight is given up.
 
     Raises:
         RunError: The ledger failed, or too many samples failed one after another.
@@ -100,8 +116,10 @@ async def run_window(
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(max_in_flight):
-                group.create_task(work())
+            # A sample that hangs in a call never reaches the ledger: its failure has to come to the window.
+            guard = group.create_task(stop.raise_failure())
+            await asyncio.wait([group.create_task(work()) for _ in range(max_in_flight)])
+            guard.cancel()
     except ExceptionGroup as failures:
         # The first failure is the cause; the others are the same thing seen by a sibling.
         raise failures.exceptions[0] from None

@@ -126,6 +126,26 @@ async def test_cancelling_gives_up_what_is_in_flight_and_commits_the_rest(run_di
     assert committed(run_dir).accepted == 10
 
 
+@pytest.mark.fault(39)
+async def test_a_dead_writer_ends_the_window_while_every_sample_hangs(run_dir):
+    stop, hanging = StopSwitch(), asyncio.Event()
+
+    async def sample(key):
+        hanging.set()
+        await asyncio.sleep(3600)
+        return record_of(key)
+
+    async with LedgerWriter(run_dir, on_failure=stop.fail) as writer:
+        keys = (SampleKey(slot) for slot in range(ROWS))
+        window = asyncio.create_task(run_window(keys, sample, writer, Tally(ROWS, {}), 8, stop, FailureWatch()))
+        await hanging.wait()
+        with pytest.raises(RunError):
+            await writer.set_meta(broken=object())  # nothing that JSON can hold: the writer's thread ends
+        with pytest.raises(RunError, match="writer failed"):
+            await asyncio.wait_for(window, timeout=20)
+    assert committed(run_dir).accepted == 0
+
+
 def test_a_pass_is_barren_only_when_nothing_got_through():
     watch = FailureWatch()
     watch.begin_pass()
