@@ -20,6 +20,7 @@ class ChatRequest:
         seed: Sampling seed; ``None`` leaves it to the server.
         stop: Strings at which the answer ends.
         logprobs: Ask for the tokens' log probabilities, of which the least comes back in `ChatReply.min_logprob`.
+        tools: Functions that the model may call, as OpenAI's ``tools``, with ``tool_choice: auto``.
     """
 
     messages: tuple[dict[str, Any], ...]
@@ -31,6 +32,7 @@ class ChatRequest:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     logprobs: bool = False
+    tools: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class ChatReply:
             "mode"}``; ``wait_s`` is the time spent queueing or backing off before it was sent.
         min_logprob: Log probability (natural) of the answer's least likely token under the model itself, before
             temperature and grammar; ``None`` if it was not asked for or the server does not say.
+        tool_calls: Calls that the server found in the answer, in OpenAI's form; ``arguments`` is what the model wrote.
     """
 
     text: str
@@ -57,6 +60,7 @@ class ChatReply:
     latency_ms: float
     requests: tuple[dict[str, Any], ...] = ()
     min_logprob: float | None = None
+    tool_calls: tuple[dict[str, Any], ...] = ()
 
 
 def to_completion(messages: tuple[dict[str, Any], ...], reply: ChatReply) -> Completion:

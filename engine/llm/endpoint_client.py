@@ -129,6 +129,7 @@ class EndpointClient:
             latency_ms=latency_ms,
             requests=tuple(requests),
             min_logprob=answer.min_logprob,
+            tool_calls=answer.tool_calls,
         )
 
     def state(self) -> EndpointState:
@@ -168,6 +169,9 @@ class EndpointClient:
             body["logprobs"] = True
         if request.stop:
             body["stop"] = request.stop
+        if request.tools:
+            body["tools"] = request.tools
+            body["tool_choice"] = "auto"
         if request.schema is not None and mode is not None:
             form = response_format(mode, request.schema, request.schema_name)
             if form is not None:
@@ -317,7 +321,7 @@ class EndpointClient:
 
 def _raise_unless_finished(answer: Answer) -> None:
     text = answer.text
-    if not text.strip() or _ENDLESS_SPACE.search(text):
+    if not answer.tool_calls and (not text.strip() or _ENDLESS_SPACE.search(text)):
         kind = "white space without end" if text.strip() or len(text) >= 100 else "empty"
         fault: SampleError = DegenerateError(f"the reply is {kind} (finish reason {answer.finish_reason})")
     elif answer.finish_reason in ("length", "none"):

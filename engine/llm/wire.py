@@ -39,6 +39,7 @@ class Answer:
     prompt_tokens: int
     completion_tokens: int
     min_logprob: float | None = None
+    tool_calls: tuple[dict[str, Any], ...] = ()
 
 
 async def send_chat(client: AsyncOpenAI, body: dict[str, Any], key: str | None) -> Answer:
@@ -133,15 +134,31 @@ def read_answer(content: bytes, asked_model: str, key: str | None) -> Answer:
     usage = body.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return Answer(
-        text=_LONE_SURROGATE.sub(
-            lambda half: f"\\u{ord(half[0]):04x}", text if key is None else text.replace(key, "***")
-        ),
+        text=_clean(text, key),
         finish_reason=str(finish_reason),
         model=scrub(str(model), key),
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
         min_logprob=_least_logprob(choice.get("logprobs")),
+        tool_calls=_tool_calls(choice["message"].get("tool_calls"), key),
     )
+
+
+def _clean(text: str, key: str | None) -> str:
+    """The text without the key, and with half surrogate pairs as escapes."""
+    return _LONE_SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text if key is None else text.replace(key, "***"))
+
+
+def _tool_calls(listed: Any, key: str | None) -> tuple[dict[str, Any], ...]:
+    """Name and arguments of each call, the arguments as text; what is no call is passed over."""
+    calls = []
+    for item in listed if isinstance(listed, list) else ():
+        function = item.get("function") if isinstance(item, dict) else None
+        if isinstance(function, dict) and isinstance(name := function.get("name"), str):
+            arguments = function.get("arguments") or "{}"
+            text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+            calls.append({"function": {"name": _clean(name, key), "arguments": _clean(text, key)}})
+    return tuple(calls)
 
 
 def _least_logprob(logprobs: Any) -> float | None:
