@@ -26,6 +26,7 @@ from routenator.engine.ledger.schema import (
     read_meta,
     readable_errors,
 )
+from routenator.engine.ledger.totals import TOTAL_COLUMNS
 from routenator.engine.ledger.trace_codec import TraceDecoder, load_json
 from routenator.engine.sample import SampleKey, Verdict
 
@@ -137,22 +138,12 @@ class LedgerReader:
         return self._planned_rows
 
     def counts(self) -> Counts:
-        """How the plan's slots stand. Reads only indexes: well under a second for a million slots."""
-        planned = self.planned_rows()
-        sql = "SELECT count(DISTINCT slot) AS slots FROM sample WHERE verdict = 'accepted' AND slot < ?"
-        accepted = sum(row["slots"] for row in self._fetch_all(sql, planned))
-        sql = """
-            SELECT verdict, count(*) AS slots FROM sample AS latest
-            WHERE verdict IN ('rejected', 'failed') AND slot < ? AND NOT EXISTS (
-                SELECT 1 FROM sample AS other WHERE other.slot = latest.slot
-                AND (other.round > latest.round OR other.verdict = 'accepted')
-            ) GROUP BY verdict
-        """
+        """How the plan's slots stand, as the ledgers' totals say: at once for any number of slots."""
         slots: Counter[str] = Counter()
-        for row in self._fetch_all(sql, planned):
+        for row in self._fetch_all("SELECT verdict, slots FROM standing"):
             slots[row["verdict"]] += row["slots"]
-        rejected, failed = slots["rejected"], slots["failed"]
-        return Counts(planned, accepted, rejected, failed, planned - accepted - rejected - failed)
+        planned = self._planned_rows
+        return Counts(planned, slots["accepted"], slots["rejected"], slots["failed"], planned - slots.total())
 
     def open_slots(self, max_rounds: int, ledgers: Collection[int] | None = None) -> Iterator[SampleKey]:
         """What is still to be done, in slot order: each slot without an accepted sample, with its next round.
@@ -268,7 +259,7 @@ class LedgerReader:
     def count_samples(self, wanted: SampleFilter | None = None) -> int:
         """How many samples pass the filter."""
         where, parameters = (wanted or SampleFilter()).where()
-        sql = f"SELECT count(*) AS samples {_FROM_LISTING} WHERE {where}"
+        sql = f"SELECT ifnull(sum(samples), 0) AS samples FROM total WHERE {where}"  # noqa: S608
         return sum(row["samples"] for row in self._fetch_all(sql, *parameters))
 
     def shown_sample(self, slot: int) -> SampleKey | None:
@@ -311,7 +302,10 @@ class LedgerReader:
         """
         names = _checked(columns)
         where, parameters = (wanted or SampleFilter()).where()
-        sql = f"SELECT {names}, count(*) AS samples FROM sample WHERE {where} GROUP BY {names}"  # noqa: S608
+        source = "count(*) AS samples FROM sample"
+        if set(columns) <= set(TOTAL_COLUMNS):
+            source, where = "sum(samples) AS samples FROM total", f"{where} AND samples != 0"
+        sql = f"SELECT {names}, {source} WHERE {where} GROUP BY {names}"
         return self._sum_groups(columns, sql, *parameters)
 
     def usage(self, *columns: str) -> list[dict[str, Any]]:

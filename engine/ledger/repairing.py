@@ -27,6 +27,7 @@ from routenator.engine.ledger.schema import (
     read_meta,
     write_meta,
 )
+from routenator.engine.ledger.totals import find_wrong_total
 from routenator.engine.ledger.trace_codec import TraceDecoder
 
 _ROWS_A_READ = 500
@@ -172,9 +173,9 @@ def _find_fault(source: sqlite3.Connection, meta: dict[str, Any]) -> str | None:
         orphans = "SELECT slot, round FROM trace EXCEPT SELECT slot, round FROM sample LIMIT 1"
         if (orphan := source.execute(orphans).fetchone()) is not None:
             return f"trace {orphan[0]}.{orphan[1]} has no row"
+        return find_wrong_total(source)
     except (sqlite3.Error, ValueError) as exc:
         return str(exc)
-    return None
 
 
 def _find_trace(
@@ -184,7 +185,7 @@ def _find_trace(
     sql = "SELECT dictionary, blob FROM trace WHERE slot = ? AND round = ?"
     try:
         found = source.execute(sql, (row[0], row[1])).fetchone()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return None
     if found is None or not isinstance(found[1], bytes) or checksum_trace(*found) != row[_TRACE_CHECKSUM]:
         return None
@@ -214,13 +215,13 @@ def _walk(source: sqlite3.Connection, table: str, columns: str) -> Iterator[tupl
             if not rows:
                 return
             following = max(row[0] for row in rows)
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             rows = []
             following = min(last + _ROWS_A_READ, _last_rowid(source, table))
             for rowid in range(last + 1, following + 1):
                 try:
                     rows += source.execute(one, (rowid,)).fetchall()
-                except sqlite3.Error:
+                except (sqlite3.Error, UnicodeDecodeError):
                     continue
         if following <= last:
             return
@@ -243,7 +244,7 @@ def _last_rowid(source: sqlite3.Connection, table: str) -> int:
             continue
     try:
         (pages,), (page_bytes,) = (source.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return 0
     return int(pages * page_bytes // _SMALLEST_ROW_BYTES)
 

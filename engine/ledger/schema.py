@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import quote
 
 from routenator.engine.errors import NoRunError, RunError
+from routenator.engine.ledger.totals import TOTALS_SCHEMA
 from routenator.engine.ledger.trace_codec import dump_json, load_json
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 DATABASE_NAME = "run.db"
 
 STRATUM_COLUMNS = ("route", "function", "category", "language", "length", "phrasing", "keyword_position")
@@ -51,7 +52,7 @@ JSON_COLUMNS = ("arguments", "grounding", "reasons", "node_ms")
 error; ``node_ms`` maps a node to the milliseconds that the sample spent in it.
 """
 
-# sample_listing answers what lists and counts ask, whatever their filter, without a look at the wide rows.
+# sample_listing answers what lists ask, whatever their filter, without a look at the wide rows.
 # A lone surrogate is not UTF-8, so text with one is stored as a blob: the text columns take both.
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
@@ -91,7 +92,6 @@ CREATE TABLE sample (
 );
 CREATE INDEX sample_listing ON sample (slot, round, verdict, route, function, category, template, error_class);
 CREATE INDEX sample_verdict ON sample (verdict, slot, round);
-CREATE INDEX sample_route ON sample (route, verdict);
 CREATE TABLE trace (
     slot INTEGER NOT NULL,
     round INTEGER NOT NULL,
@@ -121,7 +121,7 @@ def readable_errors(run_directory: Path, ledger: int = 0) -> Iterator[None]:
     """Turn SQLite's errors and damaged rows into a `RunError` that says which file and what to do."""
     try:
         yield
-    except DamagedRowError as exc:
+    except (DamagedRowError, UnicodeDecodeError) as exc:  # the latter: SQLite's message quotes damaged text
         raise damaged(run_directory, ledger, str(exc)) from exc
     except sqlite3.Error as exc:
         # An operational error without a code is Python's own: a text that is no UTF-8 any more.
@@ -193,9 +193,10 @@ def connect_ledger(run_directory: Path, ledger: int) -> sqlite3.Connection:
 
 def create_tables(connection: sqlite3.Connection) -> None:
     """Create all tables inside the transaction that the caller has begun."""
-    for statement in SCHEMA.split(";"):
-        if statement.strip():
-            connection.execute(statement)
+    tables = [statement for statement in SCHEMA.split(";") if statement.strip()]
+    for statement in (*tables, *TOTALS_SCHEMA):
+        # Without line breaks and indents the schema fits into the file's first page.
+        connection.execute(" ".join(statement.split()))
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

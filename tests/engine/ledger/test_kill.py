@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from routenator.engine.ledger import LedgerReader
+from routenator.engine.ledger.totals import find_wrong_total
 from routenator.engine.sample import SampleKey
 
 CHILD = Path(__file__).with_name("crash_child.py")
@@ -75,6 +76,7 @@ def check_finished(path, rows, told):
         with closing(sqlite3.connect(database)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+            assert find_wrong_total(connection) is None
     samples = read_keys(path, "sample")
     assert told <= samples
     assert samples == read_keys(path, "trace")

@@ -3,8 +3,9 @@ import random
 import sqlite3
 import time
 import tracemalloc
+from collections import Counter
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 
 import pytest
@@ -13,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routenator.engine.errors import RunError
-from routenator.engine.ledger import LedgerReader, LedgerWriter, RunDirectory, SampleFilter
+from routenator.engine.ledger import Duplicate, LedgerReader, LedgerWriter, RunDirectory, SampleFilter
 from routenator.engine.ledger.repairing import repair_run
 from routenator.engine.ledger.rows import build_row, parse_row
 from routenator.engine.ledger.schema import connect_reader
+from routenator.engine.ledger.totals import find_wrong_total
 from routenator.engine.sample import Critique, Finding, SampleKey
 
 VERDICTS = ("accepted", "rejected", "failed")
@@ -86,9 +88,39 @@ def test_open_slots_are_those_without_an_accepted_sample(tmp_path_factory, plann
     samples = [replace(record, key=SampleKey(*key), verdict=verdict) for key, verdict in verdicts.items()]
     with fill(tmp_path_factory.mktemp("open"), samples, planned) as reader:
         assert list(reader.open_slots(max_rounds)) == expected
-        counts = reader.counts()
-        assert counts.pending == sum(not any((slot, r) in verdicts for r in range(4)) for slot in range(planned))
-        assert counts.planned == counts.accepted + counts.rejected + counts.failed + counts.pending
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    verdicts=st.dictionaries(st.tuples(st.integers(0, 9), st.integers(0, 3)), st.sampled_from(VERDICTS), max_size=30),
+    random=st.randoms(),
+)
+def test_totals_are_what_the_samples_add_up_to_in_any_order_and_with_duplicates(tmp_path_factory, verdicts, random):
+    record = make_record(0, attempts=1)
+    samples = [replace(record, key=SampleKey(*key), verdict=verdict) for key, verdict in verdicts.items()]
+    random.shuffle(samples)
+    path = tmp_path_factory.mktemp("totals")
+    fill(path, [*samples, *samples[:5]], 12).close()
+    accepted = [sample.key for sample in samples if sample.verdict == "accepted"][::2]
+
+    async def mark():
+        async with LedgerWriter(path, print) as writer:
+            await writer.mark_duplicates([Duplicate(key, "99.0", "exact") for key in accepted])
+
+    asyncio.run(mark())
+    verdicts |= {(key.slot, key.round): "rejected" for key in accepted}
+    slots = Counter()
+    for slot in range(12):
+        rounds = [verdicts[slot, round] for round in range(4) if (slot, round) in verdicts]
+        slots["accepted" if "accepted" in rounds else rounds[-1] if rounds else "pending"] += 1
+    with LedgerReader(path) as reader:
+        assert Counter(asdict(reader.counts())) - Counter(planned=12) == slots
+        assert {group["verdict"]: group["samples"] for group in reader.tally("verdict")} == Counter(verdicts.values())
+        for verdict in VERDICTS:
+            wanted = SampleFilter(verdict=verdict)
+            assert reader.count_samples(wanted) == len(reader.samples(wanted))
+    with closing(sqlite3.connect(path / "run.db")) as connection:
+        assert find_wrong_total(connection) is None
 
 
 def test_open_slots_miss_none_where_two_reads_meet(tmp_path):
