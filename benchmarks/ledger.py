@@ -25,7 +25,7 @@ from factories import make_record
 
 def time_encoding(records: list[SampleRecord]) -> dict[str, float]:
     """CPU of the steps in microseconds a sample, alone on their thread."""
-    encoder = TraceEncoder({}, None, None)
+    encoder = TraceEncoder({}.get, 1)
     encoder.use_dictionary(1, train_dictionary([encoder.encode(record) for record in records[:300]]))
     steps = {}
     began = time.process_time()

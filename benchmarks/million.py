@@ -1,10 +1,13 @@
 """A run directory of a million rows, filled through the engine's own writer, and what it costs to look into it.
 
-    python benchmarks/million.py fill RUN_DIR [--rows 1000000] [--stop-after SAMPLES]
+    python benchmarks/million.py fill RUN_DIR [--rows 1000000] [--leave-open 1000]
     python benchmarks/million.py measure RUN_DIR
+    python benchmarks/million.py resume RUN_DIR
 
-``fill`` goes on where it stopped. Plan, strata, walks and grammars are those of ``recipes/demo.yaml``; prompts, replies
-and latencies are made up. A tenth of the first rounds is rejected and gets a second one.
+``fill`` goes on where it stopped. It writes a recipe for an endpoint on loopback beside the run, ``RUN_DIR.yaml``, and
+puts samples of the design pack into all but the last slots: strata, walks and grammars are real; prompts, replies and
+latencies are made up. A tenth of the first rounds is rejected and gets a second one.
+``resume`` starts ``generate`` on a copy of the run and says when its first request arrives; ``RUN_DIR`` stays as it is.
 ``measure`` runs each command in a process of its own and prints wall and CPU seconds, and peak memory in MB.
 """
 
@@ -21,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from routenator.engine.cli.inputs import find_recipe, load_inputs
+from routenator.engine.cli.inputs import load_inputs
 from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.kg.store import build_graph, load_adjacency
 from routenator.engine.kg.walker import Walker
@@ -29,7 +32,7 @@ from routenator.engine.ledger import LedgerReader, LedgerWriter, RunDirectory
 from routenator.engine.llm.embedded_models import cache_folder
 from routenator.engine.prompting.grammar import Grammar, slot_values
 from routenator.engine.routing.plan import Plan
-from routenator.engine.sample import Candidate, Grounding, SampleKey, SampleRecord, derive_seed
+from routenator.engine.sample import Candidate, Completion, Grounding, SampleKey, SampleRecord, derive_seed
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from factories import make_record
@@ -73,7 +76,9 @@ def make_samples(plan: Plan, walker: Walker, grammar: Grammar, forms_of: Callabl
         query, _ = grammar.generate(stratum.phrasing, values, seed, lambda text: True)
         query = query or f"{nodes[1].label} {nodes[-2].label}"
         candidate = Candidate(query, {"content_type": stratum.category, "prompt": nodes[-2].label})
-        last = replace(skeleton.attempts[-1], candidate=candidate)
+        last = replace(
+            skeleton.attempts[-1], candidate=candidate, completion=_ask(skeleton.attempts[-1].completion, query)
+        )
         return replace(
             skeleton,
             key=key,
@@ -86,9 +91,36 @@ def make_samples(plan: Plan, walker: Walker, grammar: Grammar, forms_of: Callabl
     return sample
 
 
-async def fill(path: Path, rows: int, stop_after: int | None) -> None:
-    """Put a sample into every open slot, in slot order."""
-    inputs = load_inputs(find_recipe("demo"), {"rows": rows})
+def write_recipe(path: Path, rows: int, port: int = 9) -> Path:
+    """The run's recipe and its endpoints file, whose address may differ when the run is continued."""
+    recipe, endpoints = path.with_name(f"{path.name}.yaml"), path.with_name(f"{path.name}-endpoints.yaml")
+    server = {"base_url": f"http://127.0.0.1:{port}/v1", "model": "fake", "max_in_flight": 64}
+    endpoints.write_text(
+        json.dumps({"endpoints": {"fake": server}, "roles": {"text": "fake", "vision": "fake", "judge": None}})
+    )
+    critique = {"judge_pairs": 0, "min_consistency": -1}
+    settings = {"pack": "design", "rows": rows, "seed": 7, "endpoints": str(endpoints.resolve()), "max_rounds": 3}
+    recipe.write_text(json.dumps(settings | {"critique": critique, "max_in_flight": 64}))
+    return recipe
+
+
+def resident_mb() -> float:
+    """Memory of this process now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _ask(completion: Completion | None, query: str) -> Completion | None:
+    """The completion with a prompt that no other sample has, as in a real run."""
+    if completion is None:
+        return None
+    return replace(completion, messages=(*completion.messages, {"role": "user", "content": f"{query}\n" * 6}))
+
+
+async def fill(path: Path, rows: int, leave_open: int) -> None:
+    """Put a sample into every open slot but the last ones, in slot order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    inputs = load_inputs(write_recipe(path, rows), {})
     pack, plan = inputs.pack, Plan(inputs.tables, rows, inputs.recipe.seed)
     walker = Walker(load_adjacency(build_graph(pack, cache_folder() / "graphs")), pack.spec.walk)
     grammar = next(prompt for prompt in inputs.prompts.prompts.values() if isinstance(prompt, Grammar))
@@ -113,16 +145,15 @@ async def fill(path: Path, rows: int, stop_after: int | None) -> None:
         with LedgerReader(path) as reader:
             for _ in range(MAX_ROUNDS + 1):
                 for key in reader.open_slots(MAX_ROUNDS):
+                    if key.slot >= rows - leave_open:
+                        break
                     await writers[directory.layout.ledger_of(key.slot)].put(sample(key))
                     done += 1
-                    if done % 10_000 == 0:
-                        print(f"{done:,} samples, {done / (time.monotonic() - began):,.0f} a second", flush=True)
-                    if done == stop_after:
-                        break
+                    if done % 50_000 == 0:
+                        rate = done / (time.monotonic() - began)
+                        print(f"{done:,} samples, {rate:,.0f} a second, {resident_mb():.1f} MB", flush=True)
                 for writer in writers:
                     await writer.flush()
-                if done == stop_after:
-                    break
         for writer in writers:
             await writer.close()
 
@@ -173,10 +204,10 @@ def main() -> None:
     parser.add_argument("action", choices=("fill", "measure"))
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--stop-after", type=int, default=None, help="fill so many samples now")
+    parser.add_argument("--leave-open", type=int, default=1_000, help="slots that stay open")
     arguments = parser.parse_args()
     if arguments.action == "fill":
-        asyncio.run(fill(arguments.run_dir, arguments.rows, arguments.stop_after))
+        asyncio.run(fill(arguments.run_dir, arguments.rows, arguments.leave_open))
     else:
         measure(arguments.run_dir)
 

@@ -82,17 +82,25 @@ class TraceEncoder:
     """Turns records into blobs. Lives on the writer's thread.
 
     Args:
-        texts: SHA-256 of every stored text → its id.
+        find_text: SHA-256 of a text → the id under which it is stored, or ``None``. Asked once for each text that
+            becomes shared: memory does not grow with the texts of a run.
+        next_text_id: Id of the next text to be shared.
         dictionary_id: Id of the dictionary in ``dictionary``; ``None`` before one is trained.
         dictionary: Its bytes.
     """
 
-    def __init__(self, texts: dict[bytes, int], dictionary_id: int | None, dictionary: bytes | None) -> None:
-        self._ids = texts
-        self._next_id = max(texts.values(), default=0) + 1
+    def __init__(
+        self,
+        find_text: Callable[[bytes], int | None],
+        next_text_id: int,
+        dictionary_id: int | None = None,
+        dictionary: bytes | None = None,
+    ) -> None:
+        self._find_text = find_text
+        self._next_id = next_text_id
         self._met_in: dict[str, SampleKey] = {}
         self._known: dict[str, int] = {}
-        self._new: list[SharedText] = []
+        self._new: dict[bytes, SharedText] = {}
         self.use_dictionary(dictionary_id, dictionary)
 
     def use_dictionary(self, dictionary_id: int | None, dictionary: bytes | None) -> None:
@@ -121,8 +129,8 @@ class TraceEncoder:
 
     def take_new_texts(self) -> list[SharedText]:
         """Texts that became shared since the last call; they belong into the same transaction as their traces."""
-        new, self._new = self._new, []
-        return new
+        new, self._new = self._new, {}
+        return list(new.values())
 
     def _share_in_attempt(self, attempt: Attempt, key: SampleKey) -> dict[str, Any]:
         values = _ATTEMPT_FIELDS(attempt)
@@ -161,12 +169,11 @@ class TraceEncoder:
         del self._met_in[text]
         body = text.encode("utf-8", "surrogatepass")
         sha256 = hashlib.sha256(body).digest()
-        identifier = self._ids.get(sha256)
+        identifier = self._new[sha256].id if sha256 in self._new else self._find_text(sha256)
         if identifier is None:
             identifier = self._next_id
             self._next_id += 1
-            self._ids[sha256] = identifier
-            self._new.append(SharedText(identifier, sha256, zstandard.compress(body, COMPRESSION_LEVEL)))
+            self._new[sha256] = SharedText(identifier, sha256, zstandard.compress(body, COMPRESSION_LEVEL))
         self._known[text] = identifier
         _forget_oldest(self._known)
         return {_REFERENCE: identifier}

@@ -48,8 +48,13 @@ class Transactions:
         self._connection = connection
         self._traces = traces
         newest = connection.execute("SELECT id, body FROM dictionary ORDER BY id DESC LIMIT 1").fetchone()
-        self._encoder = TraceEncoder(dict(connection.execute("SELECT sha256, id FROM text")), *(newest or (None, None)))
+        (last_text,) = connection.execute("SELECT ifnull(max(id), 0) FROM text").fetchone()
+        self._encoder = TraceEncoder(self._find_text, last_text + 1, *(newest or (None, None)))
         self._training: list[bytes] = []
+
+    def _find_text(self, sha256: bytes) -> int | None:
+        found = self._connection.execute("SELECT id FROM text WHERE sha256 = ?", (sha256,)).fetchone()
+        return found[0] if found else None
 
     def prepare(self, records: Sequence[SampleRecord]) -> Batch:
         """Encode and compress what `insert` needs. Once for each record: the encoder remembers what it has shared."""

@@ -49,7 +49,7 @@ def test_not_a_number_becomes_null_with_and_without_surrogates():
 
 
 def test_traces_come_back_identical_before_and_after_a_dictionary():
-    store, encoder = Store(), TraceEncoder({}, None, None)
+    store, encoder = Store(), TraceEncoder({}.get, 1)
     records = [make_record(slot, verdict=("accepted", "rejected", "failed")[slot % 3]) for slot in range(400)]
     first = [encoder.encode(record) for record in records[:300]]
     plain = [encoder.compress(data) for data in first]
@@ -64,7 +64,7 @@ def test_traces_come_back_identical_before_and_after_a_dictionary():
 
 
 def test_a_text_is_stored_once_when_a_second_sample_holds_it():
-    encoder = TraceEncoder({}, None, None)
+    encoder = TraceEncoder({}.get, 1)
     blobs = [encoder.encode(make_record(slot, attempts=2)) for slot in range(50)]
     new = encoder.take_new_texts()
     assert len({text.sha256 for text in new}) == len(new)
@@ -73,18 +73,18 @@ def test_a_text_is_stored_once_when_a_second_sample_holds_it():
 
 
 def test_the_words_of_a_single_sample_are_not_shared():
-    encoder = TraceEncoder({}, None, None)
+    encoder = TraceEncoder({}.get, 1)
     record = make_record(0, attempts=3)
     encoder.encode(record)
     assert encoder.take_new_texts() == []
 
 
 def test_stored_texts_are_used_again_after_a_restart():
-    first = TraceEncoder({}, None, None)
+    first = TraceEncoder({}.get, 1)
     for slot in range(5):
         first.encode(make_record(slot))
     stored = first.take_new_texts()
-    again = TraceEncoder({text.sha256: text.id for text in stored}, None, None)
+    again = TraceEncoder({text.sha256: text.id for text in stored}.get, len(stored) + 1)
     blobs = [again.encode(make_record(slot)) for slot in range(5, 10)]
     assert not {text.sha256 for text in again.take_new_texts()} & {text.sha256 for text in stored}
     assert SYSTEM_TEXT.encode()[:60] not in blobs[-1]
@@ -95,7 +95,7 @@ def test_a_message_that_looks_like_a_reference_in_text_stays_text():
     attempt = record.attempts[0]
     odd = replace(attempt.judge_completions[0], messages=({"role": "user", "content": '{"$text": 1}'},))
     record = replace(record, attempts=(replace(attempt, judge_completions=(odd,)),))
-    encoder = TraceEncoder({}, None, None)
+    encoder = TraceEncoder({}.get, 1)
     decoded = Store().decoder().decode(None, encoder.compress(encoder.encode(record)))
     assert decoded == as_stored(record)
 
