@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "validation": {"domain", "llm", "prompting", "routing"},
     "datasets": {"domain", "routing"},
     "training": {"datasets", "domain", "llm"},
-    "evaluation": {"domain", "embedding", "llm", "training"},
+    "evaluation": {"datasets", "domain", "embedding", "llm", "training"},
     "reports": {"datasets", "domain", "ledger", "routing", "validation"},
     # What flows through the graph, and what its nodes may use.
     "state": {"traces"},

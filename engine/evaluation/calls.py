@@ -42,7 +42,7 @@ class ParsedReply:
 
     @property
     def call(self) -> Call | None:
-        """The first call, which is the one that is scored; ``None``: no call."""
+        """The first call; ``None``: no call."""
         return self.calls[0] if self.calls else None
 
 
@@ -93,7 +93,7 @@ def _read_piece(piece: str) -> list[Call]:
     if piece.startswith(("{", "[{", "[]")) or re.match(r"\[\s*[{\]]", piece):
         try:
             value = json.loads(piece)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise ValueError(f"no JSON: {exc}") from None
         return [_to_call(item) for item in (value if isinstance(value, list) else [value])]
     if _LOOKS_LIKE_A_CALL.match(piece):
@@ -108,7 +108,7 @@ def _to_call(value: Any) -> Call:
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise ValueError(f"the arguments are no JSON: {exc}") from None
     if arguments is None:
         arguments = {}
@@ -127,7 +127,8 @@ def _python_calls(piece: str) -> Iterator[Call]:
         if not isinstance(node, ast.Call) or node.args or any(keyword.arg is None for keyword in node.keywords):
             raise ValueError("a call in Python's syntax names all of its arguments")
         try:
-            arguments = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
+            literals = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
+            arguments = json.loads(json.dumps(literals))  # JSON values only: no bytes, sets or complex numbers
         except (ValueError, TypeError, RecursionError, MemoryError):
             raise ValueError("an argument in Python's syntax is no literal") from None
         yield Call(ast.unparse(node.func), arguments)

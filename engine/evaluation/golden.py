@@ -75,4 +75,5 @@ def _read_row(value: Any, number: int) -> GoldenRow:
     if arguments is not None and not isinstance(arguments, dict):
         raise ValueError("args is no object")
     call = None if function is None else Call(function, arguments or {})
-    return GoldenRow(str(value.get("id", number)), query, call, str(value.get("lang", "en")))
+    row_id = value.get("id")
+    return GoldenRow(str(number if row_id is None else row_id), query, call, str(value.get("lang") or "en"))

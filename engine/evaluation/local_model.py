@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import importlib.util
 import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from routenator.engine.errors import Fault, InputError
+from routenator.engine.errors import Fault, InputError, RunError
 from routenator.engine.evaluation.golden import GoldenRow
 from routenator.engine.evaluation.predictions import Prediction
-from routenator.engine.training.base_model import (
-    load_tokenizer,
-    quieten_libraries,
-    require_packages,
-    resolve_checkpoint,
-)
+from routenator.engine.training.base_model import load_tokenizer, quieten_libraries, resolve_checkpoint
 from routenator.engine.training.prompts import CallPrompter
 from routenator.engine.training.settings import ToolsInPrompt
 from routenator.engine.training.trainer import STATE_FILE
@@ -52,17 +49,17 @@ class LocalModel:
 
         Raises:
             InputError: Nothing there can be loaded.
-            TrainingError: A package is missing.
+            RunError: A package is missing.
         """
-        require_packages("torch", "transformers", "peft")
+        _require_packages()
         quieten_libraries()
         import torch
         from transformers import AutoModelForCausalLM
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if device == "cuda" else torch.float32
-        adapter = Path(path) if (Path(path) / "adapter_config.json").is_file() else None
-        trained = _read_training(adapter) if adapter else {}
+        adapter = Path(path) if is_adapter(path) else None
+        trained = read_training(adapter) if adapter else {}
         settings = trained.get("settings", {})
         checkpoint = resolve_checkpoint(settings["model"] if adapter else path)
         model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=dtype, device_map={"": device})
@@ -77,9 +74,9 @@ class LocalModel:
         identity = {
             "model": path,
             "tools_in_prompt": style,
-            "trained": {key: trained.get(key) for key in ("rows_sha256", "steps", "settings")} if adapter else None,
+            "weights": _fingerprint(adapter or Path(checkpoint)),
         }
-        return cls(Path(path).name, model, tokenizer, CallPrompter(tokenizer, tools, style), identity, batch_size)
+        return cls(name_of(path), model, tokenizer, CallPrompter(tokenizer, tools, style), identity, batch_size)
 
     async def predict(self, rows: Sequence[GoldenRow]) -> AsyncIterator[Prediction]:
         """Answer every row; those of like length together, so that little is padded."""
@@ -115,8 +112,44 @@ class LocalModel:
         return found
 
 
-def _read_training(adapter: Path) -> dict[str, Any]:
-    """What `train` has written beside the adapter."""
+def is_adapter(path: str) -> bool:
+    """Whether the folder holds an adapter, which needs its base."""
+    return (Path(path) / "adapter_config.json").is_file()
+
+
+def name_of(path: str) -> str:
+    """What a model is called in results: ``models/demo/adapter`` is ``demo``."""
+    folder = Path(path).resolve()
+    return folder.parent.name if folder.name in ("adapter", "merged") else Path(path).name
+
+
+def _require_packages() -> None:
+    missing = [name for name in ("torch", "transformers", "peft") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise RunError(
+            f"evaluating a model on this machine needs {', '.join(missing)}",
+            hint="Install it with: pip install 'routenator[train]', or serve the model and give --endpoints",
+        )
+
+
+def _fingerprint(folder: Path) -> dict[str, str]:
+    """Digests of an adapter's weights, sizes and times of a checkpoint's: new weights in an old folder are seen."""
+    found = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        if file.name.startswith("adapter"):
+            found[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+        else:
+            about = file.stat()
+            found[file.name] = f"{about.st_size} bytes, {about.st_mtime_ns} ns"
+    return found
+
+
+def read_training(adapter: Path) -> dict[str, Any]:
+    """What `train` has written beside the adapter.
+
+    Raises:
+        InputError: There is no such file.
+    """
     file = adapter.parent / STATE_FILE
     try:
         state: dict[str, Any] = json.loads(file.read_bytes())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,8 +24,9 @@ class Prediction:
         text: What the model wrote.
         tool_calls: Calls that the server has read out of it; ``None``: they stand in the text.
         completion_tokens: Tokens of the answer.
-        seconds: Time that the answer took, its share of a batch; queueing is not counted.
-        error: Why there is no answer; the row counts as unreadable.
+        seconds: The answer's share of the time that was spent asking: of a batch on this machine, of the wall clock
+            where several are asked at once. Their sum is the time of the evaluation.
+        error: Why there is no answer; the row counts as unreadable, and is asked again when the evaluation goes on.
     """
 
     id: str
@@ -68,7 +69,7 @@ class PredictionFile:
         identity: Of the model and the golden set; a file of another identity is refused.
 
     Raises:
-        InputError: The file holds answers of something else.
+        InputError: The file holds answers of something else, or no answers.
     """
 
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
@@ -82,16 +83,14 @@ class PredictionFile:
             path.write_bytes(orjson.dumps({"identity": identity}) + b"\n")
 
     def _read(self) -> None:
-        content = self.path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):  # the last line was cut off by a kill
-            os.truncate(self.path, len(whole))
-        lines = whole.splitlines()
-        header = orjson.loads(lines[0]) if lines else {}
-        if header.get("identity") != orjson.loads(orjson.dumps(self._identity)):
+        identity, answers = read_predictions(self.path)
+        if identity != orjson.loads(orjson.dumps(self._identity)):
             fix = "Give another --out, or remove it"
             raise InputError([Fault(str(self.path), "holds answers of another model or golden set", fix)])
-        self.answers = {prediction.id: prediction for prediction in _parse_lines(lines[1:])}
+        content = self.path.read_bytes()
+        if not content.endswith(b"\n"):  # the last line was cut off by a kill
+            os.truncate(self.path, content.rfind(b"\n") + 1)
+        self.answers = {name: answer for name, answer in answers.items() if answer.error is None}
 
     def append(self, predictions: Iterable[Prediction]) -> None:
         """Keep more answers."""
@@ -101,6 +100,20 @@ class PredictionFile:
                 file.write(orjson.dumps(asdict(prediction)) + b"\n")
 
 
-def _parse_lines(lines: Iterable[bytes]) -> Iterator[Prediction]:
-    for line in lines:
-        yield Prediction(**orjson.loads(line))
+def read_predictions(path: Path) -> tuple[Any, dict[str, Prediction]]:
+    """Identity and answers by row id; the last answer to a row counts, and a line that a kill has cut off does not.
+
+    Raises:
+        InputError: The file cannot be read, or holds no answers.
+    """
+    fix = "Give the folder of an evaluation, or another --out"
+    try:
+        content = path.read_bytes()
+        header, *lines = content[: content.rfind(b"\n") + 1].splitlines()
+        identity = orjson.loads(header)["identity"]
+        answers = [Prediction(**orjson.loads(line)) for line in lines]
+    except OSError as exc:
+        raise InputError([Fault(str(path), f"cannot be read ({exc.strerror})", fix)]) from None
+    except (ValueError, TypeError, KeyError):
+        raise InputError([Fault(str(path), "is no file of answers", fix)]) from None
+    return identity, {answer.id: answer for answer in answers}

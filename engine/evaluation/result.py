@@ -24,11 +24,33 @@ ERROR_KINDS = (
     "missed_call",
     "needless_call",
     "wrong_function",
+    "several_calls",
     "wrong_arguments",
     "missing_argument",
     "needless_argument",
 )
 """From the gravest to the lightest: what `errors.jsonl` is sorted by."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was measured, on what, and by what.
+
+    Attributes:
+        model: Its name.
+        identity: What its answers depend on.
+        golden: ``{"file", "sha256", "rows"}``.
+        roles: The arguments that CTA and SS look at, by function.
+        sentence_model: Of SS; ``None`` where no argument is free text.
+        version: Ours.
+    """
+
+    model: str
+    identity: Mapping[str, Any]
+    golden: Mapping[str, Any]
+    roles: Mapping[str, Any]
+    sentence_model: str | None
+    version: str
 
 
 @dataclass(frozen=True)
@@ -51,8 +73,8 @@ class EvaluationResult:
         confusion: Golden class → predicted class → rows.
         slices: By length and by language.
         rows: Golden rows.
-        seconds_per_row: Time of an answer; ``None`` where it was not measured.
-        tokens_per_s: Tokens of the answers in that time.
+        rows_per_s: Answers in a second, over the time that was spent asking; ``None`` where it was not measured.
+        tokens_per_s: Tokens of the answers in a second.
         errors: How many rows have each kind of error.
     """
 
@@ -61,7 +83,7 @@ class EvaluationResult:
     confusion: Mapping[str, Mapping[str, int]]
     slices: Sequence[Slice]
     rows: int
-    seconds_per_row: float | None
+    rows_per_s: float | None
     tokens_per_s: float | None
     errors: Mapping[str, int]
 
@@ -95,7 +117,7 @@ def build_result(
         confusion={label: dict(counts) for label, counts in sorted(confusion.items())},
         slices=tuple(_slices(golden, scores)),
         rows=len(golden),
-        seconds_per_row=seconds / len(golden) if seconds else None,
+        rows_per_s=len(golden) / seconds if seconds else None,
         tokens_per_s=tokens / seconds if seconds else None,
         errors=dict(Counter(str(error["kind"]) for error in errors)),
     )
@@ -157,7 +179,7 @@ def _what_is_wrong(
         return "no_answer", prediction.error
     if not reply.valid:
         return "unreadable", reply.problem or INVALID
-    if folding.same_call(row.call, reply.call):
+    if len(reply.calls) <= 1 and folding.same_call(row.call, reply.call):
         return None
     if reply.call is None:
         return "missed_call", row.label
@@ -165,6 +187,8 @@ def _what_is_wrong(
         return "needless_call", reply.call.function
     if reply.call.function != row.call.function:
         return "wrong_function", f"{row.call.function} → {reply.call.function}"
+    if len(reply.calls) > 1:
+        return "several_calls", f"{row.call.function} and {len(reply.calls) - 1} more"
     wanted, given = folding.fold_call(row.call), folding.fold_call(reply.call)
     if different := sorted(name for name in wanted.keys() & given.keys() if wanted[name] != given[name]):
         return "wrong_arguments", f"{row.call.function}: {', '.join(different)}"

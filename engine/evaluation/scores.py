@@ -6,14 +6,17 @@ Definitions with their sources stand in ``docs/metrics.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from routenator.engine.evaluation.calls import NO_CALL, ParsedReply
+from routenator.engine.evaluation.ast_match import matches, possible_call
+from routenator.engine.evaluation.calls import NO_CALL, Call, ParsedReply
 from routenator.engine.evaluation.golden import GoldenRow
 from routenator.engine.evaluation.matching import ValueFolding
+from routenator.engine.evaluation.roles import Roles
 
 INVALID = "(unreadable)"
 """The predicted class of a reply that begins a call and cannot be read."""
@@ -24,12 +27,26 @@ Similarity = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 """Cosine similarity of each pair of texts."""
 
 
-@dataclass(frozen=True)
-class Roles:
-    """Which arguments are categories and which are free text, by function; other arguments are neither."""
+def no_similarity(pairs: Sequence[tuple[str, str]]) -> Sequence[float]:
+    """Where no argument is declared free text, nobody asks."""
+    raise AssertionError(f"{len(pairs)} texts are compared without a sentence model")
 
-    categories: Mapping[str, frozenset[str]]
-    free_texts: Mapping[str, frozenset[str]]
+
+@dataclass(frozen=True)
+class Scoring:
+    """By what replies are scored.
+
+    Attributes:
+        roles: Which arguments CTA and SS look at.
+        folding: When two values are the same.
+        similarity: Of two free texts; only pairs that differ are asked for.
+        schemas: Function → its parameters' JSON schema, for AST match; a function without one takes any types.
+    """
+
+    roles: Roles = field(default_factory=Roles)
+    folding: ValueFolding = field(default_factory=ValueFolding)
+    similarity: Similarity = no_similarity
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,19 +56,21 @@ class RowScores:
     Attributes:
         labels: Golden class of each row: a function, or `NO_CALL`.
         predicted: Predicted class: a function of the golden set, `NO_CALL`, `OTHER` or `INVALID`.
-        exact: float64, (rows,); 1 where function and all arguments are the same.
+        exact: float64, (rows,); 1 where the reply is one call, and function and all arguments are the same.
+        ast: float64, (rows,); 1 where the one call matches by syntax tree: types by the schema, no synonyms.
         category_hits: float64, (rows,); declared category arguments that are the same.
         category_total: float64, (rows,); declared category arguments of golden or predicted call.
         similarity: float64, (rows,); mean cosine of the declared free-text arguments; 0 for one that is missing.
         pair_hits: float64, (rows,); argument-value pairs that both calls hold.
         pair_golden: float64, (rows,); pairs of the golden call.
         pair_predicted: float64, (rows,); pairs of the predicted call.
-        valid: float64, (rows,); 1 where the reply could be read.
+        valid: float64, (rows,); 1 where a call could be read, 0 where one was begun and could not; ``nan`` for words.
     """
 
     labels: tuple[str, ...]
     predicted: tuple[str, ...]
     exact: NDArray[np.float64]
+    ast: NDArray[np.float64]
     category_hits: NDArray[np.float64]
     category_total: NDArray[np.float64]
     similarity: NDArray[np.float64]
@@ -61,34 +80,30 @@ class RowScores:
     valid: NDArray[np.float64]
 
 
-def score_rows(
-    golden: Sequence[GoldenRow],
-    replies: Sequence[ParsedReply],
-    roles: Roles,
-    folding: ValueFolding,
-    similarity: Similarity,
-) -> RowScores:
+def score_rows(golden: Sequence[GoldenRow], replies: Sequence[ParsedReply], scoring: Scoring) -> RowScores:
     """Score each reply against its golden row.
 
     Args:
         golden: The golden set.
-        replies: One for each row, in the same order; the first call of a reply counts.
-        roles: Which arguments CTA and SS look at.
-        folding: When two values are the same.
-        similarity: Of two free texts; only pairs that differ are asked for.
+        replies: One for each row, in the same order. Of several calls the first is scored, but a reply that makes more
+            than one is neither an exact nor an AST match: the program would do more than was asked for.
+        scoring: By what.
     """
+    roles, folding = scoring.roles, scoring.folding
     known = {row.label for row in golden}
-    columns = np.zeros((7, len(golden)))
-    exact, hits, total, pair_hits, pair_golden, pair_predicted, valid = columns
+    columns = np.zeros((8, len(golden)))
+    exact, tree, hits, total, pair_hits, pair_golden, pair_predicted, valid = columns
     pairs: list[tuple[str, str]] = []
     owners: list[int] = []
     sums, counts = np.zeros(len(golden)), np.zeros(len(golden))
     predicted_labels = []
     for index, (row, reply) in enumerate(zip(golden, replies, strict=True)):
         predicted_labels.append(_class_of(reply, known))
-        valid[index] = reply.valid
+        valid[index] = np.nan if reply.valid and reply.call is None else reply.valid
         call = reply.call if reply.valid else None
-        exact[index] = reply.valid and folding.same_call(row.call, call)
+        single = reply.valid and len(reply.calls) <= 1
+        exact[index] = single and folding.same_call(row.call, call)
+        tree[index] = single and _same_tree(row.call, call, scoring.schemas)
         wanted = folding.fold_call(row.call) if row.call else {}
         given = folding.fold_call(call) if call else {}
         # Arguments of another function are other arguments, even where they share a name.
@@ -107,14 +122,32 @@ def score_rows(
             elif name in wanted and name in agreed:
                 pairs.append((wanted[name], agreed[name]))
                 owners.append(index)
-    for index, cosine in zip(owners, similarity(pairs) if pairs else (), strict=True):
+    for index, cosine in zip(owners, scoring.similarity(pairs) if pairs else (), strict=True):
         sums[index] += max(0.0, float(cosine))
     with np.errstate(invalid="ignore"):
         similar = sums / np.where(counts > 0, counts, np.nan)
     labels = tuple(row.label for row in golden)
     return RowScores(
-        labels, tuple(predicted_labels), exact, hits, total, similar, pair_hits, pair_golden, pair_predicted, valid
+        labels,
+        tuple(predicted_labels),
+        exact,
+        tree,
+        hits,
+        total,
+        similar,
+        pair_hits,
+        pair_golden,
+        pair_predicted,
+        valid,
     )
+
+
+def _same_tree(golden: Call | None, predicted: Call | None, schemas: Mapping[str, Mapping[str, Any]]) -> bool:
+    if golden is None or predicted is None:
+        return golden is predicted
+    anything: dict[str, Any] = {"properties": {name: {} for name in golden.arguments}}
+    schema = schemas.get(golden.function, anything)
+    return matches(predicted, possible_call(golden, schema), schema)
 
 
 def _class_of(reply: ParsedReply, known: set[str]) -> str:
@@ -182,18 +215,20 @@ def _slot_f1(scores: RowScores, weights: NDArray[np.float64]) -> float:
     return _ratio(2 * scores.pair_hits, scores.pair_golden + scores.pair_predicted, weights)
 
 
-def _similarity(scores: RowScores, weights: NDArray[np.float64]) -> float:
-    speaks = ~np.isnan(scores.similarity)
-    return _ratio(np.where(speaks, scores.similarity, 0.0), speaks.astype(float), weights)
+def _mean(figures: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Over the rows of which the figure speaks."""
+    speaks = ~np.isnan(figures)
+    return _ratio(np.where(speaks, figures, 0.0), speaks.astype(float), weights)
 
 
 METRICS: dict[str, Metric] = {
     "f1": lambda scores, weights: _f1(scores, weights, by_support=False),
     "f1_weighted": lambda scores, weights: _f1(scores, weights, by_support=True),
     "cta": lambda scores, weights: _ratio(scores.category_hits, scores.category_total, weights),
-    "ss": _similarity,
-    "exact_match": lambda scores, weights: _ratio(scores.exact, np.ones_like(scores.exact), weights),
+    "ss": lambda scores, weights: _mean(scores.similarity, weights),
+    "exact_match": lambda scores, weights: _mean(scores.exact, weights),
+    "ast_match": lambda scores, weights: _mean(scores.ast, weights),
     "slot_f1": _slot_f1,
-    "json_validity": lambda scores, weights: _ratio(scores.valid, np.ones_like(scores.valid), weights),
+    "json_validity": lambda scores, weights: _mean(scores.valid, weights),
 }
 """Name in results → how it is computed. F1, CTA and SS are the paper's; the others are ours."""

@@ -53,9 +53,7 @@ class CallPrompter:
         """All that stands before the answer, special tokens included."""
         if self.uses_own_tools:
             return self._render([{"role": "user", "content": query}], tools=list(self.tools))
-        question = query
-        if self.tools_in_prompt != "none":
-            question = f"<<question>> {query}\n<<function>> {self._functions()}"
+        question = write_question(query, self.tools, self.tools_in_prompt)
         if self.tokenizer.chat_template:
             return self._render([{"role": "user", "content": question}])
         return f"USER: {question}\nASSISTANT: "
@@ -83,10 +81,16 @@ class CallPrompter:
         rendered = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **options)
         return str(rendered)
 
-    def _functions(self) -> str:
-        if self.tools_in_prompt == "signatures":
-            return " ".join(write_signature(tool["function"]) for tool in self.tools)
-        return orjson.dumps([tool["function"] for tool in self.tools]).decode()
+
+def write_question(query: str, tools: Sequence[Mapping[str, Any]], tools_in_prompt: ToolsInPrompt) -> str:
+    """The user's turn of a model whose template takes no tools: the query, with what is said of the functions."""
+    if tools_in_prompt == "none":
+        return query
+    if tools_in_prompt == "signatures":
+        functions = " ".join(write_signature(tool["function"]) for tool in tools)
+    else:
+        functions = orjson.dumps([tool["function"] for tool in tools]).decode()
+    return f"<<question>> {query}\n<<function>> {functions}"
 
 
 def write_call(function: str, arguments: Mapping[str, Any]) -> str:

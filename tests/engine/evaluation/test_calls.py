@@ -49,6 +49,9 @@ def test_words_and_an_empty_list_are_no_call(text):
         "PlayMusic('Nina Simone')",
         "PlayMusic(artist=open('file').read())",
         "PlayMusic(**{'artist': 'Nina'})",
+        "PlayMusic(artist=b'Nina')",
+        "PlayMusic(artist={'Nina', 'Simone'})",
+        '{"name": "PlayMusic", "arguments": ' + '{"a": ' * 200_000,
     ],
 )
 def test_a_call_that_cannot_be_read_is_not_valid(text):

@@ -8,7 +8,7 @@ from routenator.engine.evaluation.golden import GoldenRow
 from routenator.engine.evaluation.matching import ValueFolding
 from routenator.engine.evaluation.predictions import Prediction, PredictionFile
 from routenator.engine.evaluation.result import ERROR_KINDS, build_result, find_errors
-from routenator.engine.evaluation.scores import Roles, score_rows
+from routenator.engine.evaluation.scores import Scoring, score_rows
 
 CAT = Call("search", {"type": "icon", "text": "cat"})
 
@@ -22,7 +22,7 @@ def judge(*cases):
     predictions = [answer(n, given) for n, (_, _, given) in enumerate(cases)]
     replies = [prediction.parse() for prediction in predictions]
     errors = find_errors(golden, predictions, replies, ValueFolding())
-    scores = score_rows(golden, replies, Roles({}, {}), ValueFolding(), lambda pairs: [])
+    scores = score_rows(golden, replies, Scoring())
     return build_result(golden, predictions, scores, errors), errors
 
 
@@ -36,6 +36,7 @@ def test_every_kind_of_error_is_told_apart_and_the_gravest_come_first():
         ("missing argument", CAT, call(text="cat")),
         ("wrong argument", CAT, call(type="photo", text="cat")),
         ("wrong function", CAT, call("make", type="icon")),
+        ("several calls", CAT, [call(type="icon", text="cat"), call("make")]),
         ("needless call", None, call()),
         ("missed call", CAT, "I do not know."),
         ("cut off", CAT, '{"name": "sea'),
@@ -63,7 +64,7 @@ def test_a_result_has_slices_confusion_and_speed():
     assert by_name["9-12 words"].metrics["exact_match"] == 0
     assert by_name["en"].rows == 2
     assert result.confusion == {"search": {"search": 1, "(another function)": 1}}
-    assert result.seconds_per_row == 0.5
+    assert result.rows_per_s == 2
     json.dumps(result.to_json())
 
 
@@ -76,6 +77,23 @@ def test_answers_survive_a_kill_in_the_middle_of_a_line(tmp_path):
     assert sorted(again.answers) == ["0", "1"]
     again.append([answer(2, "z")])
     assert sorted(PredictionFile(path, {"model": "a"}).answers) == ["0", "1", "2"]
+
+
+def test_rows_without_an_answer_are_asked_again(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    PredictionFile(path, {}).append([Prediction("0", error="status 500"), answer(1, "y")])
+    assert list(PredictionFile(path, {}).answers) == ["1"]
+
+
+@pytest.mark.parametrize(
+    "content", ["no json\n", '{"identity": {}}\n{"id": 1\n', '{"identity": {}}\n{"a": 1}\n', "[]\n"]
+)
+def test_a_file_that_holds_no_answers_is_left_alone(tmp_path, content):
+    path = tmp_path / "answers.jsonl"
+    path.write_text(content)
+    with pytest.raises(InputError, match="is no file of answers"):
+        PredictionFile(path, {})
+    assert path.read_text() == content
 
 
 def test_answers_of_another_model_are_not_mixed_in(tmp_path):

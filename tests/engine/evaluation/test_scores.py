@@ -9,9 +9,14 @@ from routenator.engine.evaluation.calls import NO_CALL, Call, ParsedReply
 from routenator.engine.evaluation.golden import GoldenRow
 from routenator.engine.evaluation.intervals import compare_models, estimate
 from routenator.engine.evaluation.matching import ValueFolding
-from routenator.engine.evaluation.scores import INVALID, METRICS, OTHER, Roles, classification, score_rows
+from routenator.engine.evaluation.roles import Roles
+from routenator.engine.evaluation.scores import INVALID, METRICS, OTHER, Scoring, classification, score_rows
 
 ROLES = Roles({"search": frozenset({"type"})}, {"search": frozenset({"prompt"})})
+SCHEMAS = {
+    "search": {"properties": {"type": {"type": "string"}, "prompt": {"type": "string"}}},
+    "rate": {"properties": {"value": {"type": "integer"}}},
+}
 SUNSET = {"type": "image", "prompt": "red sunset"}
 
 
@@ -24,7 +29,7 @@ def replies(*calls):
 
 
 def score(golden, predicted, similarity=lambda pairs: [0.5] * len(pairs)):
-    return score_rows(rows(*golden), replies(*predicted), ROLES, ValueFolding(), similarity)
+    return score_rows(rows(*golden), replies(*predicted), Scoring(ROLES, similarity=similarity, schemas=SCHEMAS))
 
 
 def figures(scores):
@@ -39,15 +44,8 @@ def test_a_perfect_model_has_one_everywhere():
 
 def test_a_model_that_says_nothing_has_zero_where_something_was_wanted():
     found = figures(score([Call("search", SUNSET)], [None]))
-    assert found == {
-        "f1": 0,
-        "f1_weighted": 0,
-        "cta": 0,
-        "ss": 0,
-        "exact_match": 0,
-        "slot_f1": 0,
-        "json_validity": 1,
-    }
+    assert math.isnan(found.pop("json_validity"))  # no call was begun
+    assert found == dict.fromkeys(("f1", "f1_weighted", "cta", "ss", "exact_match", "ast_match", "slot_f1"), 0)
 
 
 def test_arguments_of_a_wrong_function_count_for_nothing():
@@ -69,6 +67,28 @@ def test_unreadable_replies_and_unknown_functions_are_wrong_whatever_they_hold()
     assert scores.predicted == (INVALID, OTHER)
     assert figures(scores)["json_validity"] == 0.5
     assert figures(scores)["exact_match"] == figures(scores)["f1"] == 0
+
+
+def test_words_say_nothing_of_json_validity():
+    broken = ParsedReply((), False, "cut off")
+    scores = score([Call("search"), Call("search"), None], [Call("search"), broken, None])
+    assert figures(scores)["json_validity"] == 0.5
+
+
+def test_a_second_call_is_more_than_was_asked_for():
+    twice = ParsedReply((Call("search", SUNSET), Call("rate", {"value": 5})))
+    found = figures(score([Call("search", SUNSET)], [twice]))
+    assert found["exact_match"] == found["ast_match"] == 0
+    assert found["f1"] == found["cta"] == 1
+
+
+def test_ast_match_asks_for_the_types_of_the_schema_and_exact_match_does_not():
+    golden = Call("rate", {"value": "five"})
+    assert figures(score([Call("rate", {"value": "5"})], [Call("rate", {"value": 5})]))["ast_match"] == 1
+    found = figures(score([Call("rate", {"value": "5"})], [Call("rate", {"value": "5"})]))
+    assert (found["ast_match"], found["exact_match"]) == (0, 1)
+    found = figures(score([golden], [Call("rate", {"value": 5})]))
+    assert (found["ast_match"], found["exact_match"]) == (0, 1)
 
 
 def test_macro_f1_counts_classes_alike_and_weighted_f1_counts_rows():

@@ -1,0 +1,108 @@
+"""A model behind an endpoint, asked through the one layer that retries, balances and keeps deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from routenator.engine.config import Role
+from routenator.engine.errors import AuthError, DegenerateError, EndpointError, TruncatedError, WrongModelError
+from routenator.engine.evaluation.golden import GoldenRow
+from routenator.engine.evaluation.predictions import Prediction
+from routenator.engine.llm.chat import ChatRequest
+from routenator.engine.llm.pool import LlmPool
+from routenator.engine.training.prompts import write_question
+from routenator.engine.training.settings import ToolsInPrompt
+
+MAX_NEW_TOKENS = 256
+_LOOK_EVERY_S = 0.5
+
+ToolsInRequest = ToolsInPrompt | Literal["api"]
+"""``api``: the functions go into the request's ``tools``, and the server writes and reads them. Otherwise they stand in
+the user's turn, worded as in training; the server's chat template does the rest."""
+
+
+class EndpointModel:
+    """See `routenator.engine.evaluation.predictions.Predictor`.
+
+    Args:
+        pool: Of the endpoints file.
+        role: Which endpoint is asked.
+        tools: OpenAI's ``tools`` list.
+        tools_in_request: How the functions are told.
+    """
+
+    def __init__(
+        self, pool: LlmPool, role: Role, tools: Sequence[Mapping[str, Any]], tools_in_request: ToolsInRequest
+    ) -> None:
+        found = pool.endpoints.endpoint_of(role)
+        assert found is not None
+        self.name, self._endpoint = found
+        self.identity = {
+            "endpoint": self.name,
+            "model": self._endpoint.model,
+            "extra_body": self._endpoint.extra_body,
+            "tools_in_prompt": tools_in_request,
+        }
+        self._pool = pool
+        self._role = role
+        self._tools = tuple(dict(tool) for tool in tools)
+        self._style = tools_in_request
+
+    async def predict(self, rows: Sequence[GoldenRow]) -> AsyncIterator[Prediction]:
+        """Answer every row, as many at once as the endpoint takes.
+
+        Raises:
+            EndpointError: The endpoint cannot be asked at all: wrong key, wrong model, or every replica is down.
+        """
+        at_once = self._endpoint.max_in_flight * max(1, len(self._endpoint.base_url))
+        waiting = iter(rows)
+        running: set[asyncio.Task[Prediction]] = set()
+        answered = False
+        last = time.monotonic()
+        try:
+            while True:
+                while len(running) < at_once and (row := next(waiting, None)) is not None:
+                    running.add(asyncio.create_task(self._answer(row)))
+                if not running:
+                    return
+                done, running = await asyncio.wait(running, timeout=_LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(done, key=lambda task: task.exception() is not None):  # answers first, none is lost
+                    answer = task.result()
+                    answered = True
+                    now = time.monotonic()
+                    yield replace(answer, seconds=now - last)
+                    last = now
+                # Later on a server may come back, and the retry layer waits for it; at the start it is a mistake.
+                if not answered and (trouble := self._pool.trouble(self._role)) is not None:
+                    raise trouble
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _answer(self, row: GoldenRow) -> Prediction:
+        by_api = self._style == "api"
+        question = row.query if self._style == "api" else write_question(row.query, self._tools, self._style)
+        request = ChatRequest(
+            messages=({"role": "user", "content": question},),
+            max_tokens=MAX_NEW_TOKENS,
+            temperature=0.0,
+            tools=self._tools if by_api else (),
+        )
+        try:
+            reply = await self._pool.complete(self._role, request)
+        except (AuthError, WrongModelError):
+            raise
+        except (TruncatedError, DegenerateError) as exc:
+            # Also an answer: the model's own, and a poor one. What it began to call is nowhere in a cut-off call.
+            cut_off = isinstance(exc, TruncatedError) and not exc.partial_text
+            return Prediction(row.id, exc.partial_text, error=exc.what if cut_off else None)
+        except EndpointError as exc:
+            if exc.retryable and self._pool.trouble(self._role) is not None:
+                raise
+            return Prediction(row.id, error=exc.what)
+        return Prediction(row.id, reply.text, list(reply.tool_calls) or None, reply.completion_tokens)
