@@ -6,20 +6,19 @@ The ledgers are read one by one and put together here: SQLite attaches no more t
 from __future__ import annotations
 
 import sqlite3
-from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from heapq import merge
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
 
 from routenator.engine.ledger.layout import Layout
-from routenator.engine.ledger.rows import checksum_trace, from_cell, parse_row, to_cell
+from routenator.engine.ledger.rows import checksum_trace, from_cell, is_whole, parse_row, to_cell
 from routenator.engine.ledger.schema import (
     ROW_COLUMNS,
-    STRATUM_COLUMNS,
     check_owner,
     connect_reader,
     damaged,
@@ -27,11 +26,8 @@ from routenator.engine.ledger.schema import (
     readable_errors,
 )
 from routenator.engine.ledger.totals import TOTAL_COLUMNS
-from routenator.engine.ledger.trace_codec import TraceDecoder, load_json
+from routenator.engine.ledger.trace_codec import TraceDecoder
 from routenator.engine.sample import SampleKey, Verdict
-
-GROUP_COLUMNS = (*STRATUM_COLUMNS, "verdict", "template", "error_class", "round", "attempts", "endpoint", "model")
-"""Columns that samples can be grouped by."""
 
 _ROWS_A_READ = 2_000
 _SLOTS_A_READ = 10_000
@@ -217,6 +213,24 @@ class LedgerReader:
                         yield tuple(from_cell(cell) if isinstance(cell, bytes) else cell for cell in cells)
                     last_slot = slot
 
+    def scan_rows(self, ledger: int, start: int, stop: int, columns: Sequence[str]) -> Iterator[tuple[Any, ...] | None]:
+        """``columns`` of a ledger's samples of the slots from ``start`` to before ``stop``, by slot and round.
+
+        JSON stays text. ``None`` stands for a row that is not what was written.
+        """
+        pick = itemgetter(*map(ROW_COLUMNS.index, columns))
+        sql = f"SELECT {_COLUMNS} FROM sample WHERE slot >= ? AND slot < ? ORDER BY slot, round"  # noqa: S608
+        for first in range(start, stop, _SLOTS_A_PAGE):
+            for row in self._fetch(ledger, sql, first, min(first + _SLOTS_A_PAGE, stop)):
+                cells = tuple(row)
+                if not is_whole(cells):
+                    yield None
+                    continue
+                picked = pick(cells)
+                if bytes in map(type, picked):
+                    picked = tuple(from_cell(cell) if isinstance(cell, bytes) else cell for cell in picked)
+                yield picked
+
     def samples(self, wanted: SampleFilter | None = None, limit: int = 100, offset: int = 0) -> list[dict[str, Any]]:
         """Samples that pass the filter, by slot and round: every column with its JSON parsed, and ``trace_id``."""
         where, parameters = (wanted or SampleFilter()).where()
@@ -295,64 +309,21 @@ class LedgerReader:
         }
 
     def tally(self, *columns: str, wanted: SampleFilter | None = None) -> list[dict[str, Any]]:
-        """Samples (every round counts) for each combination of ``columns``, which come from `GROUP_COLUMNS`.
+        """Samples (every round counts) for each combination of ``columns``, which come from ``TOTAL_COLUMNS``.
 
         Returns:
             The columns and ``samples`` of each group, ordered by the columns. One accepted sample is one delivered row.
         """
-        names = _checked(columns)
+        if not columns or set(columns) - set(TOTAL_COLUMNS):
+            raise ValueError(f"samples are counted by {', '.join(TOTAL_COLUMNS)}; not by {columns}")
+        names = ", ".join(columns)
         where, parameters = (wanted or SampleFilter()).where()
-        source = "count(*) AS samples FROM sample"
-        if set(columns) <= set(TOTAL_COLUMNS):
-            source, where = "sum(samples) AS samples FROM total", f"{where} AND samples != 0"
-        sql = f"SELECT {names}, {source} WHERE {where} GROUP BY {names}"
-        return self._sum_groups(columns, sql, *parameters)
-
-    def usage(self, *columns: str) -> list[dict[str, Any]]:
-        """Cost of each combination of ``columns``: samples, attempts, tokens and milliseconds, summed."""
-        if "attempts" in columns:
-            raise ValueError("attempts are summed here; group them with tally")
-        names = _checked(columns)
-        summed = ("attempts", "prompt_tokens", "completion_tokens", "judge_prompt_tokens", "judge_completion_tokens")
-        sums = ", ".join(f"sum({name}) AS {name}" for name in summed)
-        sql = f"""
-            SELECT {names}, count(*) AS samples, {sums}, sum(duration_ms) AS duration_ms FROM sample GROUP BY {names}
-        """  # noqa: S608
-        return self._sum_groups(columns, sql)
-
-    def rejection_reasons(self, column: str = "route") -> list[dict[str, Any]]:
-        """How often each ``source:code`` was found, over all attempts, for each value of ``column``; often first."""
-        name = _checked((column,))
-        sql = f"""
-            SELECT {name}, reason.value AS reason, count(*) AS findings
-            FROM sample, json_each(sample.reasons) AS reason WHERE reasons != '[]' GROUP BY 1, 2
-        """  # noqa: S608
-        groups = self._sum_groups((column, "reason"), sql)
-        return sorted(groups, key=lambda group: (_order(group[column]), -group["findings"]))
-
-    def _sum_groups(self, keys: tuple[str, ...], sql: str, *parameters: Any) -> list[dict[str, Any]]:
-        """Groups of all ledgers, put together by their ``keys`` and ordered by them; the other columns are summed."""
-        groups: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for row in self._fetch_all(sql, *parameters):
-            found = dict(row)
-            group = groups.setdefault(tuple(row[key] for key in keys), found)
-            if group is not found:
-                for name in found.keys() - set(keys):
-                    group[name] += found[name]
-        return [groups[values] for values in sorted(groups, key=lambda values: [_order(value) for value in values])]
-
-    def node_latency(self) -> dict[str, dict[str, float]]:
-        """Node → milliseconds a sample spends in it: ``samples``, ``mean_ms``, ``p50_ms``, ``p95_ms``, ``max_ms``."""
-        durations: dict[str, array[float]] = {}
-        sql = "SELECT rowid AS id, node_ms FROM sample WHERE rowid > ? ORDER BY rowid LIMIT ?"
-        for ledger in range(self.layout.ledgers):
-            last_id = -1
-            while rows := self._fetch(ledger, sql, last_id, _SLOTS_A_READ):
-                for row in rows:
-                    for node, ms in load_json(row["node_ms"]).items():
-                        durations.setdefault(node, array("d")).append(ms)
-                last_id = rows[-1]["id"]
-        return {node: _summary(sorted(values)) for node, values in sorted(durations.items())}
+        sql = f"SELECT {names}, sum(samples) AS samples FROM total WHERE {where} AND samples != 0 GROUP BY {names}"  # noqa: S608
+        groups: dict[tuple[Any, ...], int] = {}
+        for *values, samples in self._fetch_all(sql, *parameters):
+            groups[tuple(values)] = groups.get(tuple(values), 0) + samples
+        ordered = sorted(groups, key=lambda values: [_order(value) for value in values])
+        return [dict(zip(columns, values, strict=True)) | {"samples": groups[values]} for values in ordered]
 
     def committed_after(self, ledger: int, last: SampleKey | None, limit: int = _ROWS_A_READ) -> list[SampleKey]:
         """Samples of one ledger in the order of their commits, from behind ``last``; ``None``: from the first."""
@@ -388,24 +359,3 @@ def _order(cell: Any) -> tuple[int, Any]:
     if cell is None:
         return 0, 0
     return 2 if isinstance(cell, str) else 3 if isinstance(cell, bytes) else 1, cell
-
-
-def _checked(columns: tuple[str, ...]) -> str:
-    """Comma-separated names, each of which is one of ours: they go into SQL."""
-    if not columns:
-        raise ValueError("name at least one column")
-    for column in columns:
-        if column not in GROUP_COLUMNS:
-            raise ValueError(f"cannot group by {column!r}; the columns are {', '.join(GROUP_COLUMNS)}")
-    return ", ".join(columns)
-
-
-def _summary(values: list[float]) -> dict[str, float]:
-    count = len(values)
-    return {
-        "samples": count,
-        "mean_ms": sum(values) / count,
-        "p50_ms": values[count // 2],
-        "p95_ms": values[min(count - 1, count * 95 // 100)],
-        "max_ms": values[-1],
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,25 +15,17 @@ from routenator.engine.errors import DomainError
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.ledger.schema import STRATUM_COLUMNS
 from routenator.engine.reports.distribution import PlannedTable, Values, compare
-from routenator.engine.reports.report import Comparison, Deficit, Funnel, Latency, Report, RunFacts, Tokens
-from routenator.engine.reports.tally import (
-    MEASURED_AXES,
-    DiversityTally,
-    ExampleTally,
-    LengthBands,
-    LengthTally,
-    TableTally,
-)
+from routenator.engine.reports.report import Comparison, Deficit, Funnel, Latency, Report, RunFacts
+from routenator.engine.reports.scan import Scan, Yardstick
+from routenator.engine.reports.scanning import scan_run
+from routenator.engine.reports.tally import MEASURED_AXES, LengthBands, TableTally
 from routenator.engine.routing.plan import Plan
 from routenator.engine.sample import SampleKey
-from routenator.engine.validation.features import measure
 from routenator.engine.validation.lexicon import Lexicon
-from routenator.engine.validation.words import count_words
 
 _REASONS_OF_A_DEFICIT = 3
 _DUPLICATES = ("duplicate", "near_duplicate")
-_ROW_COLUMNS = ("slot", "round", "query", "model")
-_LENGTH, _LANGUAGE, _CATEGORY, _FUNCTION = map(STRATUM_COLUMNS.index, ("length", "language", "category", "function"))
+_ROUTE, _TEMPLATE = 0, 1
 
 
 def report_on(run: Path) -> tuple[Report, str | None]:
@@ -54,7 +46,12 @@ def report_on(run: Path) -> tuple[Report, str | None]:
             )
         if pack is not None and pack.digest != meta.pack_digest:
             notice = f"{meta.pack_root} has changed since the run: its words of now measure the queries"
-        return build_report(reader, pack, meta.plan, RunFacts.from_meta(run.resolve().name, meta)), notice
+        report = build_report(reader, pack, meta.plan, RunFacts.from_meta(run.resolve().name, meta))
+    if report.damaged:
+        rows = "row is" if report.damaged == 1 else "rows are"
+        loss = f"{report.damaged:,} {rows} damaged and not counted; `routenator repair {run}` keeps what is whole"
+        notice = loss if notice is None else f"{notice}\n{loss}"
+    return report, notice
 
 
 def build_report(reader: LedgerReader, pack: DomainPack | None, plan: Plan, facts: RunFacts) -> Report:
@@ -73,28 +70,11 @@ def build_report(reader: LedgerReader, pack: DomainPack | None, plan: Plan, fact
     measurable = MEASURED_AXES if pack is not None else ("length",)
     axes = [TableTally(table.marginal(axis), measurable) for table in tables for axis in table.axes]
     joints = [TableTally(table, measurable) for table in tables if len(table.axes) > 1]
-    lexicon, bands = Lexicon.from_pack(pack) if pack is not None else None, LengthBands(tables)
-    lengths, diversity, examples = LengthTally(), DiversityTally(), ExampleTally()
-    # Far fewer kinds of row than rows: the tables count kinds.
-    kinds: Counter[tuple[tuple[str, ...], tuple[str, ...]]] = Counter()
-    models: Counter[str] = Counter()
-    for slot, round, query, model, *cells in reader.accepted_columns(*_ROW_COLUMNS, *STRATUM_COLUMNS):
-        stratum = tuple(cells)
-        measured: tuple[str, ...] = ()
-        if lexicon is None:
-            words = count_words(query)
-        else:
-            features = measure(query, stratum[_LANGUAGE], stratum[_CATEGORY], lexicon)
-            words, measured = features.words, (features.phrasing, features.keyword_position)
-        measured = (bands.band_of(words, stratum[_LENGTH]), *measured)
-        kinds[stratum, measured] += 1
-        lengths.add(stratum[_FUNCTION], words)
-        diversity.add(query)
-        examples.add(SampleKey(slot, round))
-        models[model or "grammar, no model"] += 1
+    lexicon = Lexicon.from_pack(pack) if pack is not None else None
+    scan = scan_run(reader, Yardstick(LengthBands(tables), lexicon))
     phrasings: Counter[str] = Counter()
     keyword_positions: Counter[str] = Counter()
-    for (stratum, values), count in kinds.items():
+    for (stratum, values), count in scan.kinds.items():
         strata = dict(zip(STRATUM_COLUMNS, stratum, strict=True))
         by_axis = dict(zip(measurable, values, strict=True))
         for tally in (*axes, *joints):
@@ -107,24 +87,25 @@ def build_report(reader: LedgerReader, pack: DomainPack | None, plan: Plan, fact
     # A joint table's own axes, and an axis with one value, would only repeat what is missing.
     single = [c for c in comparisons if not _is_part(c, joint_comparisons) and len(c.cells) > 1]
     whole_tables = joint_comparisons + single
-    result = diversity.result()
+    diversity = scan.diversity.result()
     return Report(
         facts=facts,
-        delivered=result.rows,
+        delivered=diversity.rows,
         axes=tuple(comparisons),
         joints=tuple(joint_comparisons),
-        deficits=tuple(deficit for comparison in whole_tables for deficit in _deficits(reader, comparison)),
-        lengths=lengths.summaries(),
+        deficits=tuple(deficit for comparison in whole_tables for deficit in _deficits(scan, comparison)),
+        lengths=scan.lengths.summaries(),
         phrasings=dict(phrasings.most_common()),
         keyword_positions=dict(keyword_positions.most_common()),
-        diversity=result,
-        routes=_funnels(reader, "route"),
-        templates=_funnels(reader, "template"),
-        samples_by_attempts={group["attempts"]: group["samples"] for group in reader.tally("attempts")},
-        tokens=_tokens(reader),
-        models=dict(models.most_common()),
-        latencies=_latencies(reader),
-        examples=tuple(_read_rows(reader, examples.keys())),
+        diversity=diversity,
+        routes=_funnels(scan, _ROUTE),
+        templates=_funnels(scan, _TEMPLATE),
+        samples_by_attempts=dict(sorted(scan.attempts.items())),
+        tokens=scan.token_sums(),
+        models=dict(scan.models.most_common()),
+        latencies=_latencies(scan),
+        examples=tuple(_read_rows(reader, scan.examples.keys())),
+        damaged=scan.damaged["rows"],
     )
 
 
@@ -145,16 +126,15 @@ def _is_part(comparison: Comparison, joints: list[Comparison]) -> bool:
     return any(comparison.axes[0] in joint.axes for joint in joints)
 
 
-def _deficits(reader: LedgerReader, comparison: Comparison) -> list[Deficit]:
+def _deficits(scan: Scan, comparison: Comparison) -> list[Deficit]:
     """Cells that are short of rows, the largest gap first."""
     short = [cell for cell in comparison.cells if cell.planned > cell.delivered]
     if not short:
         return []
+    places = [STRATUM_COLUMNS.index(axis) for axis in comparison.axes]
     ends: dict[Values, Counter[str]] = {}
-    for group in reader.tally(*comparison.axes, "error_class"):
-        if group["error_class"] is not None:
-            cell_ends = ends.setdefault(tuple(group[axis] for axis in comparison.axes), Counter())
-            cell_ends[group["error_class"]] += group["samples"]
+    for (stratum, error_class), samples in scan.errors.items():
+        ends.setdefault(tuple(stratum[place] for place in places), Counter())[error_class] += samples
     short.sort(key=lambda cell: cell.delivered - cell.planned)
     return [
         Deficit(
@@ -167,16 +147,18 @@ def _deficits(reader: LedgerReader, comparison: Comparison) -> list[Deficit]:
     ]
 
 
-def _funnels(reader: LedgerReader, column: str) -> tuple[Funnel, ...]:
-    """One for each route or template, the most samples first."""
-    ends: dict[str, Counter[str]] = {}
-    for group in reader.tally(column, "verdict", "error_class"):
-        end = "duplicate" if group["error_class"] in _DUPLICATES else group["verdict"]
-        ends.setdefault(_name(group[column]), Counter())[end] += group["samples"]
-    reasons: dict[str, list[tuple[str, int]]] = {}
-    for found in reader.rejection_reasons(column):
-        reasons.setdefault(_name(found[column]), []).append((found["reason"], found["findings"]))
-    attempts = {_name(group[column]): group["attempts"] for group in reader.usage(column)}
+def _funnels(scan: Scan, place: int) -> tuple[Funnel, ...]:
+    """One for each route or template, the most samples first; ``place`` is where the keys of the scan have it."""
+    ends: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for key, samples in scan.ends.items():
+        _, _, verdict, error_class = key
+        ends[_name(key[place])]["duplicate" if error_class in _DUPLICATES else verdict] += samples
+    reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for found, findings in scan.reasons.items():
+        reasons[_name(found[place])][found[2]] += findings
+    attempts: Counter[str] = Counter()
+    for route_and_template, passes in scan.passes.items():
+        attempts[_name(route_and_template[place])] += passes
     return tuple(
         Funnel(
             name=name,
@@ -185,7 +167,7 @@ def _funnels(reader: LedgerReader, column: str) -> tuple[Funnel, ...]:
             rejected=count["rejected"],
             failed=count["failed"],
             attempts=attempts[name],
-            reasons=tuple(reasons.get(name, ())),
+            reasons=tuple(sorted(reasons[name].items(), key=lambda item: (-item[1], item[0]))),
         )
         for name, count in sorted(ends.items(), key=lambda item: (-item[1].total(), item[0]))
     )
@@ -195,24 +177,10 @@ def _name(value: Any) -> str:
     return "(none)" if value is None else str(value)
 
 
-def _tokens(reader: LedgerReader) -> Tokens:
-    usage = reader.usage("verdict")
-    return Tokens(
-        *(
-            sum(group[name] for group in usage)
-            for name in ("prompt_tokens", "completion_tokens", "judge_prompt_tokens", "judge_completion_tokens")
-        )
-    )
-
-
-def _latencies(reader: LedgerReader) -> tuple[Latency, ...]:
+def _latencies(scan: Scan) -> tuple[Latency, ...]:
     return tuple(
         Latency(
-            node=node,
-            samples=int(figures["samples"]),
-            p50_ms=figures["p50_ms"],
-            p95_ms=figures["p95_ms"],
-            total_s=figures["mean_ms"] * figures["samples"] / 1000,
+            node, histogram.count, histogram.quantile_ms(0.5), histogram.quantile_ms(0.95), histogram.total_ms / 1000
         )
-        for node, figures in reader.node_latency().items()
+        for node, histogram in sorted(scan.latencies.items())
     )

@@ -107,7 +107,7 @@ class Diversity:
         unique_share: Share of rows whose folded query no other row has.
         distinct: n → distinct word n-grams as a share of all, for n = 1, 2, 3 (Li et al. 2016, arXiv:1510.03055).
             Falls as rows grow; compare datasets of the same size only.
-        ngram_rows: Rows that ``distinct`` was counted over: the first ones, at most 50,000.
+        ngram_rows: Rows that ``distinct`` was counted over: those of the first 50,000 slots.
     """
 
     rows: int
@@ -151,7 +151,7 @@ class Funnel:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Time that samples spent in one node; percentiles over samples that visited it."""
+    """Time that samples spent in one node; percentiles over samples that visited it, right to half a per cent."""
 
     node: str
     samples: int
@@ -212,7 +212,7 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that is said of a run, finished or not."""
+    """Everything that is said of a run, finished or not. ``damaged`` rows are in no other figure."""
 
     facts: RunFacts
     delivered: int
@@ -230,6 +230,7 @@ class Report:
     models: Mapping[str, int]
     latencies: tuple[Latency, ...]
     examples: tuple[DatasetRow, ...]
+    damaged: int = 0
 
     @property
     def missing(self) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 
 import numpy as np
 
@@ -21,7 +23,7 @@ OUTSIDE = "other"
 """A length that lies in no band of the targets."""
 
 _EXAMPLES = 30
-_NGRAM_ROWS = 50_000
+_NGRAM_SLOTS = 50_000
 
 
 class TableTally:
@@ -77,6 +79,11 @@ class LengthTally:
         """Count one query."""
         self._words[function][words] += 1
 
+    def merge(self, other: LengthTally) -> None:
+        """Count what ``other`` has counted."""
+        for function, words in other._words.items():
+            self._words[function].update(words)
+
     def summaries(self) -> tuple[LengthSummary, ...]:
         """One for each function, the most frequent first."""
         by_rows = sorted(self._words.items(), key=lambda item: (-item[1].total(), item[0]))
@@ -92,36 +99,50 @@ def _summarise(function: str, words: Counter[int]) -> LengthSummary:
 
 
 class DiversityTally:
-    """Unique queries, and distinct word n-grams. Hashes are kept, not texts."""
+    """Unique queries, and distinct word n-grams. Hashes are kept, not texts: 8 bytes for each query."""
 
     def __init__(self) -> None:
-        self._rows = 0
-        self._queries: Counter[int] = Counter()
+        self._queries = array("Q")
+        self._ngram_rows = 0
         self._ngrams: dict[int, set[int]] = {1: set(), 2: set(), 3: set()}
         self._totals: Counter[int] = Counter()
 
-    def add(self, query: str) -> None:
-        """Count one query."""
+    def add(self, slot: int, query: str) -> None:
+        """Count the query of ``slot``."""
         folded = fold_query(query)
-        if self._rows < _NGRAM_ROWS:
+        if slot < _NGRAM_SLOTS:
+            self._ngram_rows += 1
             words = folded.split()
             for n, seen in self._ngrams.items():
-                ngrams = [hash(tuple(words[start : start + n])) for start in range(len(words) - n + 1)]
+                ngrams = [_hash(" ".join(words[start : start + n])) for start in range(len(words) - n + 1)]
                 seen.update(ngrams)
                 self._totals[n] += len(ngrams)
-        self._queries[hash(folded)] += 1
-        self._rows += 1
+        self._queries.append(_hash(folded))
+
+    def merge(self, other: DiversityTally) -> None:
+        """Count what ``other`` has counted."""
+        self._queries.extend(other._queries)
+        self._ngram_rows += other._ngram_rows
+        self._totals.update(other._totals)
+        for n, seen in self._ngrams.items():
+            seen |= other._ngrams[n]
 
     def result(self) -> Diversity:
         """The figures so far."""
-        rows = self._rows
-        unique = sum(1 for count in self._queries.values() if count == 1)
+        rows = len(self._queries)
+        _, counts = np.unique(np.frombuffer(self._queries, dtype=np.uint64), return_counts=True)
+        unique = int((counts == 1).sum())
         return Diversity(
             rows,
             unique / rows if rows else None,
             {n: len(seen) / self._totals[n] if self._totals[n] else None for n, seen in self._ngrams.items()},
-            min(rows, _NGRAM_ROWS),
+            self._ngram_rows,
         )
+
+
+def _hash(text: str) -> int:
+    # The same in every process, unlike hash().
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 class ExampleTally:
@@ -137,6 +158,11 @@ class ExampleTally:
             heapq.heappush(self._heap, entry)
         else:
             heapq.heappushpop(self._heap, entry)
+
+    def merge(self, other: ExampleTally) -> None:
+        """Consider the rows that ``other`` has considered."""
+        for _, key in other._heap:
+            self.add(key)
 
     def keys(self) -> tuple[SampleKey, ...]:
         """The rows that were drawn, in slot order."""

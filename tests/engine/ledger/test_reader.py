@@ -223,29 +223,8 @@ def test_tallies_count_every_sample_once(reader, records):
     for group in groups:
         same = [r for r in records if r.stratum.route == group["route"] and r.verdict == group["verdict"]]
         assert group["samples"] == len(same)
-    histogram = {group["attempts"]: group["samples"] for group in reader.tally("attempts")}
-    assert histogram[1] == sum(len(record.attempts) == 1 for record in records)
     accepted = reader.tally("category", wanted=SampleFilter(verdict="accepted"))
     assert sum(group["samples"] for group in accepted) == sum(record.verdict == "accepted" for record in records)
-
-
-def test_usage_sums_tokens_and_time(reader, records):
-    usage = {group["route"]: group for group in reader.usage("route")}
-    text = [record for record in records if record.stratum.route == "text"]
-    assert usage["text"]["attempts"] == sum(len(record.attempts) for record in text)
-    assert usage["text"]["duration_ms"] == pytest.approx(sum(record.duration_ms for record in text))
-    prompt_tokens = sum(a.completion.prompt_tokens for record in text for a in record.attempts if a.completion)
-    assert usage["text"]["prompt_tokens"] == prompt_tokens > 0
-    with pytest.raises(ValueError):
-        reader.usage("attempts")
-
-
-def test_rejection_reasons_count_findings_and_errors_of_all_attempts(reader, records):
-    counted = {(group["route"], group["reason"]): group["findings"] for group in reader.rejection_reasons()}
-    for route in ("text", "vision", "heuristic"):
-        attempts = [a for record in records if record.stratum.route == route for a in record.attempts]
-        assert counted[route, "rules:length"] == sum(bool(a.critique and a.critique.findings) for a in attempts)
-        assert counted[route, "error:endpoint"] == sum(a.error_class == "endpoint" for a in attempts)
 
 
 def test_an_attempts_error_and_the_finding_that_repeats_it_are_one_reason():
@@ -254,19 +233,6 @@ def test_an_attempts_error_and_the_finding_that_repeats_it_are_one_reason():
     attempt = replace(record.attempts[0], error_class="unfit", critique=Critique("revise", findings))
     values = parse_row(build_row(replace(record, attempts=(attempt,)), 0.0))
     assert values["reasons"] == ["error:unfit", "rules:length"]
-
-
-def test_node_latency_is_of_the_time_a_sample_spends_in_a_node(reader, records):
-    latency = reader.node_latency()
-    assert latency["walk"]["samples"] == len(records)
-    assert latency["walk"]["p50_ms"] == 0.043
-    texts = sorted(
-        sum(span.duration_ms for span in record.spans if span.node == "generate_text")
-        for record in records
-        if record.stratum.route == "text"
-    )
-    assert latency["generate_text"]["max_ms"] == pytest.approx(texts[-1], abs=1e-3)
-    assert latency["generate_text"]["p50_ms"] == pytest.approx(texts[len(texts) // 2], abs=1e-3)
 
 
 def test_what_was_committed_lately(reader, records):
@@ -331,9 +297,6 @@ def test_several_ledgers_read_as_one(tmp_path, reader, records):
         for offset in range(0, 260, 7):
             assert without_times(union.samples(None, 7, offset)) == without_times(reader.samples(None, 7, offset))
         assert union.tally("error_class", "route") == reader.tally("error_class", "route")
-        assert union.rejection_reasons() == reader.rejection_reasons()
-        assert [group["attempts"] for group in union.usage("route")] == [g["attempts"] for g in reader.usage("route")]
-        assert union.node_latency().keys() == reader.node_latency().keys()
         assert sum(union.committed_since(0).values()) == len(records)
         for record in records[::20]:
             assert union.trace(record.key) == reader.trace(record.key)

@@ -53,6 +53,16 @@ def fill_run(path, records, planned_rows, duplicates=()):
     return LedgerReader(path)
 
 
+@pytest.fixture(scope="session", name="fill_run")
+def fill_run_fixture():
+    return fill_run
+
+
+@pytest.fixture(scope="session", name="record_of")
+def record_of_fixture():
+    return record_of
+
+
 @pytest.fixture(scope="session")
 def pack():
     return load_pack(Path(__file__).parents[2] / "packs" / "tiny")

@@ -84,8 +84,8 @@ def test_overlapping_bands_count_for_the_band_that_was_asked_for():
 
 def test_diversity_of_known_queries():
     diversity = DiversityTally()
-    for query in ("cat icon", "Cat icon!", "dog icon"):
-        diversity.add(query)
+    for slot, query in enumerate(("cat icon", "Cat icon!", "dog icon")):
+        diversity.add(slot, query)
     result = diversity.result()
     assert result.unique_share == pytest.approx(1 / 3)
     assert result.distinct[1] == pytest.approx(3 / 6)
