@@ -142,6 +142,7 @@ class Completion:
         text: The raw reply, as it came.
         requests: Every HTTP request that it took, as ``{"replica", "status", "error", "latency_ms", "wait_s"}``.
         min_logprob: Log probability (natural) of the reply's least likely token; ``None`` if the server did not say.
+        choices: Every reply where one request brought several, `text` among them; otherwise empty.
     """
 
     messages: tuple[dict[str, Any], ...]
@@ -154,6 +155,7 @@ class Completion:
     latency_ms: float
     requests: tuple[dict[str, Any], ...] = ()
     min_logprob: float | None = None
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 from routenator.engine.config import ROLES, Role
 from routenator.engine.errors import AuthError, EndpointError, SampleError, WrongModelError
 from routenator.engine.llm.chat import ChatRequest
+from routenator.engine.llm.chat_body import build_body
 from routenator.engine.llm.endpoint_client import EndpointClient
 from routenator.engine.llm.pool import LlmPool
 from routenator.engine.llm.replica import Replica
@@ -184,16 +185,12 @@ async def _timed(
 ) -> tuple[Answer, float]:
     """One request straight to a replica, cut or not; the answer and its seconds."""
     loop = asyncio.get_running_loop()
-    body = {
-        "model": client.endpoint.model,
-        "messages": [{"role": "user", "content": content}],
-        "max_tokens": 48,
-        "temperature": 0.0,
-    }
+    request = ChatRequest(({"role": "user", "content": content},), max_tokens=48, temperature=0.0)
+    body = build_body(client.endpoint, request, None)
     started = loop.time()
     try:
         async with asyncio.timeout(PROBE_DEADLINE_S):
-            answer = await send_chat(replica.client, body, client.key)
+            answer = await send_chat(replica.client, body, client.endpoint.model, client.key)
     except TimeoutError:
         raise EndpointError(f"no answer within {PROBE_DEADLINE_S:g} s") from None
     return answer, loop.time() - started

@@ -5,37 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from routenator.engine.config import Endpoint
-from routenator.engine.errors import DegenerateError, EndpointError, SampleError, TruncatedError, WrongModelError
+from routenator.engine.errors import EndpointError, SampleError, WrongModelError
 from routenator.engine.llm.balancer import Balancer
 from routenator.engine.llm.chat import ChatReply, ChatRequest
-from routenator.engine.llm.client import make_client
+from routenator.engine.llm.chat_body import build_body
+from routenator.engine.llm.connection import DisconnectedError
 from routenator.engine.llm.monitor import Monitor
 from routenator.engine.llm.replica import Replica, close_all
 from routenator.engine.llm.retry_budget import RetryBudget
 from routenator.engine.llm.states import EndpointState
-from routenator.engine.llm.structured import (
-    Mode,
-    Negotiation,
-    looks_like_json,
-    response_format,
-    speaks_of_format,
-    with_schema_in_words,
-)
-from routenator.engine.llm.wire import Answer, DisconnectedError, send_chat
+from routenator.engine.llm.structured import Mode, Negotiation, looks_like_json, speaks_of_format
+from routenator.engine.llm.transports import make_chat_client
+from routenator.engine.llm.wire import Answer, send_chat
 
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 20.0
 SHORT_BACKOFF_S = 0.02
 RETURN_S = 1.0
 """Over which requests are sent again when this process was stopped for a while."""
-_ENDLESS_SPACE = re.compile(r"\s{100}")
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +44,7 @@ class _Call:
     """One call's progress through its attempts."""
 
     mode: Mode | None
-    body: dict[str, Any]
+    content: bytes
     requests: list[dict[str, Any]] = field(default_factory=list)
     failed_on: list[Replica] = field(default_factory=list)
     attempts: int = 0
@@ -75,7 +68,7 @@ class EndpointClient:
         self.negotiation = Negotiation(endpoint.structured_output)
         weights = endpoint.weights or (1.0,) * len(base_urls)
         self.replicas = [
-            Replica(url, make_client(url, endpoint, key), endpoint.max_in_flight, weight)
+            Replica(url, make_chat_client(url, endpoint, key), endpoint.max_in_flight, weight)
             for url, weight in zip(base_urls, weights, strict=True)
         ]
         self.balancer = Balancer(name, self.replicas)
@@ -99,7 +92,7 @@ class EndpointClient:
         requests: list[dict[str, Any]] = []
         try:
             while True:
-                call = _Call(mode, self._body(request, mode), requests)
+                call = _Call(mode, build_body(self.endpoint, request, mode), requests)
                 try:
                     answer, latency_ms = await self._retry(call)
                 except EndpointError as exc:
@@ -108,28 +101,28 @@ class EndpointClient:
                         raise
                     mode = weaker
                     continue
-                if mode is not None and answer.finish_reason == "stop":
-                    if answer.text.strip() and not looks_like_json(answer.text) and (weaker := self._weaker(mode)):
+                choices = sorted(answer.choices, key=lambda choice: choice.fault() is not None)
+                best = choices[0]
+                if mode is not None and best.finish_reason == "stop":
+                    if best.text.strip() and not looks_like_json(best.text) and (weaker := self._weaker(mode)):
                         mode = weaker
                         continue
-                    if looks_like_json(answer.text):
+                    if looks_like_json(best.text):
                         self.negotiation.confirm(mode)
-                _raise_unless_finished(answer)
+                if (fault := best.fault()) is not None:
+                    raise fault
                 break
         except SampleError as exc:
             exc.requests = tuple(requests)
             raise
         return ChatReply(
-            text=answer.text,
-            finish_reason=answer.finish_reason,
+            choices=tuple(choices),
             endpoint=self.name,
             model=answer.model,
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
             latency_ms=latency_ms,
             requests=tuple(requests),
-            min_logprob=answer.min_logprob,
-            tool_calls=answer.tool_calls,
         )
 
     def state(self) -> EndpointState:
@@ -154,31 +147,6 @@ class EndpointClient:
         if weaker is not None:
             logger.info("endpoint %s does not take %s; going on with %s", self.name, mode, weaker)
         return weaker
-
-    def _body(self, request: ChatRequest, mode: Mode | None) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "model": self.endpoint.model,
-            "messages": request.messages,
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
-            "top_p": request.top_p,
-        }
-        if request.seed is not None:
-            body["seed"] = request.seed
-        if request.logprobs:
-            body["logprobs"] = True
-        if request.stop:
-            body["stop"] = request.stop
-        if request.tools:
-            body["tools"] = request.tools
-            body["tool_choice"] = "auto"
-        if request.schema is not None and mode is not None:
-            form = response_format(mode, request.schema, request.schema_name)
-            if form is not None:
-                body["response_format"] = form
-            if mode != "json_schema":
-                body["messages"] = with_schema_in_words(request.messages, request.schema)
-        return body
 
     async def _retry(self, call: _Call) -> tuple[Answer, float]:
         """Attempt, and leave it to tenacity whether and when to attempt again."""
@@ -265,7 +233,7 @@ class EndpointClient:
         replica.deadlines[deadline] = None
         try:
             async with deadline:
-                answer = await send_chat(replica.client, call.body, self.key)
+                answer = await send_chat(replica.client, call.content, self.endpoint.model, self.key)
             finished = True
         except TimeoutError:
             stall = replica.deadlines[deadline]
@@ -317,16 +285,3 @@ class EndpointClient:
         replica.on_error(error, sent_at, now)
         if replica.breaker.is_open and not was_open:
             logger.warning("endpoint %s: %s paused: %s", self.name, replica.name, error.what)
-
-
-def _raise_unless_finished(answer: Answer) -> None:
-    text = answer.text
-    if not answer.tool_calls and (not text.strip() or _ENDLESS_SPACE.search(text)):
-        kind = "white space without end" if text.strip() or len(text) >= 100 else "empty"
-        fault: SampleError = DegenerateError(f"the reply is {kind} (finish reason {answer.finish_reason})")
-    elif answer.finish_reason in ("length", "none"):
-        fault = TruncatedError(f"the reply ended for want of room after {answer.completion_tokens} tokens")
-    else:
-        return
-    fault.partial_text = text
-    raise fault

@@ -135,7 +135,7 @@ class Monitor:
         try:
             async with asyncio.timeout(ASK_TIMEOUT_S):
                 reply = await replica.client.get_metrics()
-        except (TimeoutError, EndpointError, AttributeError):
+        except (TimeoutError, EndpointError):
             watch.misses += 1
             if watch.misses >= MISSES_TO_GIVE_UP:
                 self._give_up(watch, now)

@@ -164,6 +164,4 @@ class Replica:
 
 async def close_all(replicas: list[Replica]) -> None:
     """Close every replica's connections."""
-    await asyncio.gather(
-        *(getattr(replica.client, "aclose", getattr(replica.client, "close", None))() for replica in replicas)
-    )
+    await asyncio.gather(*(replica.client.aclose() for replica in replicas))

@@ -1,23 +1,21 @@
-"""One HTTP request for one chat completion, and what every way of failing is called."""
+"""What a reply over HTTP says: an answer, or a failure and what it is called. The same for every transport."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import time
-from collections.abc import Awaitable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import aiohttp
-import httpx2
 import orjson
-from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 
 from routenator.engine.errors import AuthError, EndpointError, WrongModelError
+from routenator.engine.llm.chat import Choice
+from routenator.engine.llm.chat_client import ChatClient, RawReply
 from routenator.engine.llm.keys import scrub
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -25,27 +23,24 @@ _VERSION_SUFFIX = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8}|\d{4})|:latest")
 _LONGEST_QUOTE = 300
 
 
-class DisconnectedError(EndpointError):
-    """The connection was gone before any answer came, as when a server closes an idle one while we send."""
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one successful HTTP request brought; see `routenator.engine.llm.chat.ChatReply`."""
+    """What one successful HTTP request brought: `choices` in the server's order, tokens over all of them."""
 
-    text: str
-    finish_reason: str
+    choices: tuple[Choice, ...]
     model: str
     prompt_tokens: int
     completion_tokens: int
-    min_logprob: float | None = None
-    tool_calls: tuple[dict[str, Any], ...] = ()
 
 
-async def send_chat(client: AsyncOpenAI, body: dict[str, Any], key: str | None) -> Answer:
+async def send_chat(client: ChatClient, content: bytes, asked_model: str, key: str | None) -> Answer:
     """Send one chat request and read its answer.
 
-    The SDK's typed parsing is passed by: it doubles the CPU time of a call, and we need five fields.
+    Args:
+        client: One replica's.
+        content: The body; see `routenator.engine.llm.chat_body.build_body`.
+        asked_model: The model that the body names.
+        key: Blotted out of whatever the server says.
 
     Raises:
         AuthError: 401 or 403.
@@ -53,51 +48,27 @@ async def send_chat(client: AsyncOpenAI, body: dict[str, Any], key: str | None) 
         DisconnectedError: No answer came, the connection was closed.
         EndpointError: Anything else; `retryable` says whether the same request may succeed later.
     """
-    try:
-        content = orjson.dumps(body)
-    except TypeError as exc:
-        raise EndpointError(f"the request cannot be written as JSON: {exc}") from None
-    response = await _send(
-        client.post(
-            "/chat/completions",
-            cast_to=httpx2.Response,
-            content=content,
-            options={"headers": {"Content-Type": "application/json"}},
-        ),
-        body["model"],
-        key,
-    )
-    return read_answer(response.content, body["model"], key)
+    reply = await client.post_chat(content)
+    if reply.status != 200:
+        raise error_of_status(reply, asked_model, key)
+    return read_answer(reply.content, asked_model, key)
 
 
-async def ask_models(client: AsyncOpenAI, key: str | None) -> tuple[str, ...]:
+async def ask_models(client: ChatClient, key: str | None) -> tuple[str, ...]:
     """The names of the models that the server lists; empty if it keeps no such list.
 
     Raises:
         EndpointError: As `send_chat`.
     """
-    try:
-        response = await _send(client.get("/models", cast_to=httpx2.Response), "", key)
-    except EndpointError as exc:
-        if exc.status in (404, 405):
-            return ()
-        raise
-    body = read_json(response.content)
+    reply = await client.get_models()
+    if reply.status in (404, 405):
+        return ()
+    if reply.status != 200:
+        raise error_of_status(reply, "", key)
+    body = read_json(reply.content)
     listed = body.get("data") if isinstance(body, dict) else None
     models = listed if isinstance(listed, list) else []
     return tuple(str(model["id"]) for model in models if isinstance(model, dict) and "id" in model)
-
-
-async def _send(sending: Awaitable[httpx2.Response], asked_model: str, key: str | None) -> httpx2.Response:
-    """Await an SDK call and name its failure."""
-    try:
-        return await sending
-    except APIStatusError as exc:
-        raise error_of_status(exc.status_code, exc.response.content, exc.response.headers, asked_model, key) from None
-    except APIConnectionError as exc:
-        raise error_of_connection(exc, key) from None
-    except (aiohttp.ClientError, ValueError) as exc:  # what the transport does not map, such as a URL it cannot take
-        raise EndpointError(scrub(f"the request could not be sent: {type(exc).__name__}: {exc}", key)) from None
 
 
 def read_answer(content: bytes, asked_model: str, key: str | None) -> Answer:
@@ -115,32 +86,36 @@ def read_answer(content: bytes, asked_model: str, key: str | None) -> Answer:
     if body.get("error"):
         raise EndpointError(f"status 200 with an error in the body: {quote(content, key)}", status=200, retryable=True)
     try:
-        choice = body["choices"][0]
-        text = choice["message"].get("content") or ""
-        finish_reason = choice.get("finish_reason") or "none"
+        listed = body["choices"]
+        choices = tuple([_read_choice(listed[0], key), *(_read_choice(choice, key) for choice in listed[1:])])
     except (KeyError, IndexError, TypeError, AttributeError):
         raise EndpointError(
             f"status 200 without a completion: {quote(content, key)}", status=200, retryable=True
         ) from None
-    if not isinstance(text, str):
-        raise EndpointError(f"the completion's content is no text: {quote(content, key)}", status=200)
-    model = body.get("model") or asked_model
-    if not is_same_model(asked_model, str(model)):
+    model = str(body.get("model") or asked_model)
+    if model != asked_model and not is_same_model(asked_model, model):
         raise WrongModelError(
-            f"asked for model {asked_model}, model {scrub(str(model), key)} answered",
+            f"asked for model {asked_model}, model {scrub(model, key)} answered",
             status=200,
             hint="Serve the model of the endpoints file, or put the name that the server answers with into it.",
         )
     usage = body.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return Answer(
-        text=_clean(text, key),
-        finish_reason=str(finish_reason),
-        model=scrub(str(model), key),
-        prompt_tokens=_count(usage.get("prompt_tokens")),
-        completion_tokens=_count(usage.get("completion_tokens")),
-        min_logprob=_least_logprob(choice.get("logprobs")),
-        tool_calls=_tool_calls(choice["message"].get("tool_calls"), key),
+        choices, scrub(model, key), _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    )
+
+
+def _read_choice(choice: dict[str, Any], key: str | None) -> Choice:
+    message = choice["message"]
+    text = message.get("content") or ""
+    if not isinstance(text, str):
+        raise TypeError("the content is no text")
+    return Choice(
+        _clean(text, key),
+        str(choice.get("finish_reason") or "none"),
+        _least_logprob(choice.get("logprobs")),
+        _tool_calls(message.get("tool_calls"), key),
     )
 
 
@@ -190,11 +165,16 @@ def is_same_model(asked: str, answered: str) -> bool:
     )
 
 
-def error_of_status(
-    status: int, content: bytes, headers: httpx2.Headers, asked_model: str, key: str | None
-) -> EndpointError:
+def error_of_status(reply: RawReply, asked_model: str, key: str | None) -> EndpointError:
     """The error that an HTTP status other than 200 stands for, with the server's words."""
-    words = quote(content, key)
+    status, words = reply.status, quote(reply.content, key)
+    if 300 <= status < 400:
+        place = scrub(reply.headers.get("location", "nowhere"), key)[:_LONGEST_QUOTE]
+        return EndpointError(
+            f"the server redirects to {place} (status {status})",
+            status=status,
+            hint="Redirects are not followed: set base_url to where the server is.",
+        )
     if status in (401, 403):
         return AuthError(
             f"the server refused the key (status {status})",
@@ -211,29 +191,11 @@ def error_of_status(
         f"status {status}: {words}",
         status=status,
         retryable=status in (408, 409, 429) or status >= 500,
-        retry_after_s=read_retry_after_s(headers),
+        retry_after_s=read_retry_after_s(reply.headers),
     )
 
 
-def error_of_connection(exc: APIConnectionError, key: str | None) -> EndpointError:
-    """The error that a broken connection stands for.
-
-    The transport maps a closed connection to a connect time-out, so the SDK's class says nothing; aiohttp's does.
-    """
-    cause: BaseException | None = exc
-    while cause is not None and not isinstance(cause, aiohttp.ClientError | OSError):
-        cause = cause.__cause__
-    said = scrub(f"{type(cause or exc).__name__}: {cause or exc}", key)
-    if isinstance(cause, aiohttp.ClientConnectorError):
-        number = cause.errno  # asyncio hides the reason behind "Connect call failed"
-        reason = os.strerror(number) if number and number > 0 else said
-        return EndpointError(f"no connection: {reason}", retryable=True)
-    if isinstance(cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
-        return DisconnectedError(f"the connection was closed before an answer: {said}", retryable=True)
-    return EndpointError(f"the connection broke: {said}", retryable=True)
-
-
-def read_retry_after_s(headers: httpx2.Headers) -> float | None:
+def read_retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait by the Retry-After header, in either of its forms.
 
     Source:

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from routenator.engine.errors import EndpointError, TruncatedError
-from routenator.engine.llm.chat import ChatReply, ChatRequest
+from routenator.engine.llm.chat import ChatReply, ChatRequest, Choice
 from routenator.engine.prompting.library import shipped_prompts
 from routenator.engine.prompting.template import load_template
 from routenator.engine.validation.calibration import measure_judge, measure_rules
@@ -36,7 +36,7 @@ class ScriptedPool:
         if isinstance(answer, Exception):
             raise answer
         text = answer if isinstance(answer, str) else orjson.dumps(answer).decode()
-        return ChatReply(text, "stop", "fake", "fake-model", 10, 5, 1.0)
+        return ChatReply((Choice(text, "stop"),), "fake", "fake-model", 10, 5, 1.0)
 
 
 def _is_rubric(request: ChatRequest) -> bool:
