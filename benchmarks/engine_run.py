@@ -1,0 +1,178 @@
+"""One real run against an endpoint, measured: plan, graph, rules, rows and traces on the disk, duplicates.
+
+    python benchmarks/engine_run.py --base-url http://127.0.0.1:8000/v1 --rows 1000 --in-flight 64
+
+The run is made by the pieces that `routenator generate` puts together, on the shipped design pack with text routes
+only, since those ask a model for every row. What is measured begins with the first sample and ends when every row is
+committed and duplicates are dealt with; loading and probing, which a run does once, are left out. Prints one line of
+JSON. ``--profile FILE`` writes what cProfile saw of the measured part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import json
+import resource
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import orjson
+import uvloop
+import yaml
+
+from routenator.engine.cli.inputs import MAY_CHANGE, load_inputs
+from routenator.engine.cli.services import Knowledge, make_runner, open_pool, resolve_meta
+from routenator.engine.ledger.run_directory import RunDirectory
+from routenator.engine.ledger.writer import LedgerWriter
+from routenator.engine.runs.filling import fill_slots
+from routenator.engine.runs.tally import Tally
+from routenator.engine.runs.window import StopSwitch
+
+TARGETS = {
+    "text": {
+        "route": {"text": 1.0},
+        "function": {"search": 0.6, "generate": 0.4},
+        "category": {"image": 0.5, "template": 0.2, "icon": 0.15, "background": 0.15},
+        "length": {"7-9": 0.6, "10-14": 0.4},
+        "phrasing": {"fragment": 0.0, "imperative": 1.0},
+        "keyword_position": {"middle": 0.5, "end": 0.5},
+    },
+    "heuristic": {
+        "route": {"heuristic": 1.0},
+        "function": {"search": 0.6, "generate": 0.4},
+        "category": {"image": 0.5, "template": 0.2, "icon": 0.15, "background": 0.15},
+        "length": {"4-6": 0.4, "7-12": 0.6},
+        "phrasing": {"imperative": 1.0},
+        "keyword_position": {"middle": 0.5, "end": 0.5},
+    },
+}
+"""Route → targets that are independent of each other and that every walk of the pack can serve."""
+
+
+def write_files(
+    folder: Path, base_url: str, rows: int, in_flight: int, transport: str, traces: bool, route: str
+) -> Path:
+    """A copy of the design pack with `TARGETS`, an endpoints file and a recipe in ``folder``; the recipe's path."""
+    pack = folder / "pack"
+    shutil.copytree(Path(str(resources.files("routenator") / "domains" / "design")), pack)
+    tables = [
+        {"axes": [axis], "marginals": [{"axes": [axis], "shares": {k: v for k, v in shares.items() if v}}]}
+        for axis, shares in TARGETS[route].items()
+    ]
+    (pack / "targets.yaml").write_text(yaml.safe_dump({"tables": tables}))
+    endpoint = {
+        "base_url": base_url,
+        "model": "fake",
+        "transport": transport,
+        "max_in_flight": in_flight,
+        "timeout_s": 600,
+        "vision": False,
+    }
+    (folder / "endpoints.yaml").write_text(yaml.safe_dump({"endpoints": {"fake": endpoint}, "roles": {"text": "fake"}}))
+    recipe = {
+        "pack": "pack",
+        "rows": rows,
+        "seed": 7,
+        "endpoints": "endpoints.yaml",
+        "max_in_flight": in_flight,
+        "max_rounds": 1,
+        "traces": traces,
+        "critique": {"judge_pairs": 0, "max_attempts": 4},
+    }
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return folder / "recipe.yaml"
+
+
+async def measure(recipe: Path, run_dir: Path, *, sentences: bool, profiler: cProfile.Profile | None) -> dict[str, Any]:
+    """Run ``recipe`` into ``run_dir``.
+
+    Args:
+        recipe: The recipe file.
+        run_dir: Made anew.
+        sentences: Check label consistency with the sentence model.
+        profiler: Sees the measured part.
+    """
+    inputs = load_inputs(recipe, {})
+    stop = StopSwitch()
+    say: Callable[[str], None] = lambda message: None  # noqa: E731
+    with RunDirectory.create_or_open(
+        run_dir, identity=inputs.identity(), planned_rows=inputs.recipe.rows, may_change=MAY_CHANGE
+    ):
+        async with (
+            open_pool(inputs.endpoints) as pool,
+            LedgerWriter(run_dir, on_failure=stop.fail, traces=inputs.recipe.traces) as writer,
+        ):
+            knowledge = await asyncio.to_thread(Knowledge.load, inputs, say)
+            if not sentences:
+                knowledge = replace(knowledge, sentences=None, consistency=None)
+            meta = await resolve_meta(inputs, knowledge, pool, say)
+            await writer.set_meta(**meta.to_meta())
+            runner = make_runner(inputs, knowledge, pool, meta)
+            tally = Tally(inputs.recipe.rows, {})
+            start_mb, wall, cpu = _peak_mb(), time.perf_counter(), time.process_time()
+            if profiler is not None:
+                profiler.enable()
+            await fill_slots(run_dir, inputs.recipe, runner, runner.prefix_of, writer, tally, stop)
+            if profiler is not None:
+                profiler.disable()
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    rows = [row for path in run_dir.glob("run*.db") for row in _read_rows(path)]
+    refusals = Counter(reason for _, _, reasons in rows for reason in orjson.loads(reasons))
+    return {
+        "samples": sum(verdict == "accepted" for verdict, _, _ in rows),
+        "calls": sum(attempts for _, attempts, _ in rows),
+        "wall_s": wall,
+        "cpu_s": cpu,
+        "peak_mb": _peak_mb(),
+        "start_mb": start_mb,
+        "refusals": dict(refusals.most_common()),
+    }
+
+
+def _read_rows(path: Path) -> list[tuple[str, int, str]]:
+    """Verdict, attempts and the rules' refusals of every sample."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT verdict, attempts, reasons FROM sample").fetchall()
+
+
+def _peak_mb() -> float:
+    scale = 1024 if sys.platform == "linux" else 1024 * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base-url", required=True)
+    parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--in-flight", type=int, default=64)
+    parser.add_argument("--transport", choices=("openai", "aiohttp"), default="openai")
+    parser.add_argument("--no-traces", dest="traces", action="store_false")
+    parser.add_argument("--sentences", action="store_true")
+    parser.add_argument("--route", choices=tuple(TARGETS), default="text")
+    parser.add_argument("--profile", type=Path)
+    args = parser.parse_args()
+    profiler = cProfile.Profile() if args.profile else None
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        recipe = write_files(folder, args.base_url, args.rows, args.in_flight, args.transport, args.traces, args.route)
+        found = uvloop.run(measure(recipe, folder / "run", sentences=args.sentences, profiler=profiler))
+    if profiler is not None:
+        profiler.dump_stats(args.profile)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
