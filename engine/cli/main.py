@@ -11,7 +11,9 @@ from routenator.engine.cli.check_endpoints import check_endpoints
 from routenator.engine.cli.console import friendly_errors, write
 from routenator.engine.cli.control import pause, resume, set_limits, stop
 from routenator.engine.cli.domain import domain_app
+from routenator.engine.cli.evaluate import evaluate
 from routenator.engine.cli.export import export
+from routenator.engine.cli.fit import fit
 from routenator.engine.cli.generate import finalize, generate
 from routenator.engine.cli.graph import graph
 from routenator.engine.cli.preview import preview
@@ -32,7 +34,7 @@ app = typer.Typer(
 )
 for command in (
     generate, preview, validate, check_endpoints, status, pause, resume, set_limits, stop, finalize, repair, report,
-    export, serve, graph,
+    export, evaluate, fit, serve, graph,
 ):  # fmt: skip
     app.command("set" if command is set_limits else None)(command)
 app.add_typer(traces_app, name="traces")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import cast
 
@@ -10,16 +10,13 @@ from routenator.engine.evaluation.golden import GoldenRow
 from routenator.engine.evaluation.predictions import Prediction, PredictionFile, Predictor
 
 
-async def ask_model(
-    predictor: Predictor, rows: Sequence[GoldenRow], file: PredictionFile, on_answer: Callable[[int], None]
-) -> None:
+async def ask_model(predictor: Predictor, rows: Sequence[GoldenRow], file: PredictionFile) -> None:
     """Answer the rows that ``file`` has no answer to.
 
     Args:
         predictor: The model.
         rows: The golden rows.
         file: Holds what was answered before; takes what is answered now.
-        on_answer: Told how many answers came so far, this time.
 
     Raises:
         RouteNatorError: The model cannot be asked. What was answered is kept.
@@ -27,8 +24,5 @@ async def ask_model(
     missing = [row for row in rows if row.id not in file.answers]
     answers = cast("AsyncGenerator[Prediction]", predictor.predict(missing))
     async with aclosing(answers):  # stops what is in flight when we stop
-        number = 0
         async for prediction in answers:
             file.append([prediction])
-            number += 1
-            on_answer(number)

@@ -102,26 +102,24 @@ def _cast(value: Any, declared: str | None) -> Any:
 
 def _is_right(value: Any, possible: Sequence[Any], schema: Any) -> bool:
     declared = _declared(schema)
-    expected = _TYPES[declared] if declared else type(value)
     items = _declared(schema.get("items", {})) if declared in ("array", "tuple") else None
     if isinstance(value, tuple):
         value = list(value)
-    if expected is float and type(value) is int:
+    if declared in ("number", "float") and type(value) is int:
         value = float(value)
+    given: type = type(value)
+    expected = _TYPES[declared] if declared else given
     # Where the answer is of another type than the schema's, it is the name of a variable: compared as it stands.
     known = _type_of(possible)
-    as_it_stands = known is not None and known is not expected
-    if type(value) is not expected:
-        if known is None or type(value) is not known:
-            return False
-        as_it_stands = True
-    elif items is not None and not any(_holds_right_types(value, each, _TYPES[items]) for each in possible):
+    if given is not expected:
+        return given is known and value in possible
+    if items is not None and not any(_holds_right_types(value, each, _TYPES[items]) for each in possible):
         return False
-    if as_it_stands:
+    if known not in (None, expected):
         return value in possible
     if expected is dict:
         return any(_same_object(value, each) for each in possible if each != OPTIONAL)
-    if expected is list and items is not None and _TYPES[items] is dict:
+    if items is not None and _TYPES[items] is dict:
         return any(_same_objects(value, each) for each in possible)
     if expected is list:
         return _spell_all(value) in [_spell_all(each) for each in possible if isinstance(each, list | str)]

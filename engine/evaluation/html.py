@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def render_page(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "line": lambda value: show_line(str(value)),
         "figure": figure,
         "signed": signed,
@@ -67,6 +67,7 @@ def render_page(page: Page) -> str:
         "call": _write_call,
         "answer": lambda text: show_line(str(text), _LONGEST_ANSWER),
     }
+    environment.filters.update(filters)
     return environment.get_template(_TEMPLATE).render(
         page=page,
         facts=page.facts,

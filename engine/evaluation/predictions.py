@@ -66,7 +66,7 @@ class PredictionFile:
 
     Args:
         path: Created when absent.
-        identity: Of the model and the golden set; a file of another identity is refused.
+        identity: Of the model and the golden set; JSON-able. A file of another identity is refused.
 
     Raises:
         InputError: The file holds answers of something else, or no answers.
@@ -74,7 +74,7 @@ class PredictionFile:
 
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
         self.path = path
-        self._identity = identity
+        self.identity = identity
         self.answers: dict[str, Prediction] = {}
         if path.exists():
             self._read()
@@ -84,7 +84,7 @@ class PredictionFile:
 
     def _read(self) -> None:
         identity, answers = read_predictions(self.path)
-        if identity != orjson.loads(orjson.dumps(self._identity)):
+        if identity != orjson.loads(orjson.dumps(self.identity)):
             fix = "Give another --out, or remove it"
             raise InputError([Fault(str(self.path), "holds answers of another model or golden set", fix)])
         content = self.path.read_bytes()
