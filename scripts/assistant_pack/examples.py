@@ -1,0 +1,2 @@
+def write_examples(p): return 0
+def write_content(p): pass

@@ -1,0 +1,50 @@
+"""Artists, tracks, albums, playlists and genres."""
+
+from __future__ import annotations
+
+from expanding import HERE, Inventor, load_yaml
+from graph import GraphBuilder
+
+ARTISTS = {"band": 520, "stage": 330, "full": 520}
+TRACKS, ALBUMS, PLAYLISTS, WORKS = 2200, 1400, 1600, {"song": 1700, "album": 900}
+
+
+def add_music(graph: GraphBuilder) -> None:
+    """Add all music.
+
+    The edges say what may be asked for together; beside real musicians stand invented titles too.
+    """
+    inventor = Inventor("assistant pack, music")
+    rng = inventor.rng
+    real = load_yaml("works.yaml")
+    borrowed = (HERE / "sources" / "musicians.txt").read_text("utf-8").splitlines()
+    historical = [*real["musicians"], *(name.removeprefix("Dame ").removeprefix("Sir ") for name in borrowed)]
+    taken = {name.casefold() for name in historical}
+    invented = [name for form, count in ARTISTS.items() for name in inventor.invent(form, count, taken)]
+    artists = [graph.add("Artist", name) for name in (*historical, *invented)]
+    artists = list(dict.fromkeys(artists))
+
+    genres = (HERE / "sources" / "genres.txt").read_text("utf-8").splitlines()
+    usual = {name.casefold() for name in inventor.words_of("genreish")}
+    for name in (*sorted(usual), *genres):
+        graph.add("Genre", name, weight=3.0 if name.casefold() in usual else 0.15)
+    genre_ids = graph.of("Genre")
+    genre_weights = [float(graph.rows[genre]["weight"]) for genre in genre_ids]
+    for artist in artists:
+        for genre in set(rng.choices(genre_ids, genre_weights, k=2)):
+            graph.join(artist, genre, "plays")
+
+    seen = {title.casefold() for title in real["music"]}
+    tracks = [*real["music"], *inventor.invent("song", TRACKS, seen)]
+    albums = inventor.invent("album", ALBUMS, set())
+    works = [*real["music"], *inventor.invent("song", WORKS["song"], seen)]
+    works += inventor.invent("album", WORKS["album"], {album.casefold() for album in albums})
+    for kind, edge, titles in (("Track", "sings", tracks), ("Album", "released", albums), ("MusicWork", "made", works)):
+        ids = list(dict.fromkeys(graph.add(kind, title) for title in titles))
+        rng.shuffle(ids)
+        # Every title has an artist, and every artist at least one title of each kind.
+        for place in range(max(len(ids), len(artists))):
+            graph.join(artists[place % len(artists)], ids[place % len(ids)], edge)
+
+    for name in inventor.invent("playlist", PLAYLISTS, set(), capitals=False):
+        graph.add("Playlist", name if rng.random() < 0.6 else name[:1].upper() + name[1:])

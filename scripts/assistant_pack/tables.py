@@ -1,0 +1,32 @@
+"""Restaurants, cuisines and dishes."""
+
+from __future__ import annotations
+
+from expanding import HERE, Inventor, load_yaml
+from graph import GraphBuilder
+
+RESTAURANTS = 1500
+NAMES_A_TYPE = 40
+USUAL_CUISINES = 12
+
+
+def add_tables(graph: GraphBuilder) -> None:
+    """Add `Cuisine`, `Dish` and `RestaurantName`; a name serves one or two cuisines and is of some types."""
+    inventor = Inventor("assistant pack, tables")
+    rng = inventor.rng
+    vocabulary = load_yaml("vocabulary.yaml")
+    for place, (cuisine, dishes) in enumerate(vocabulary["cuisines"].items()):
+        cuisine_id = graph.add("Cuisine", cuisine, weight=3.0 if place < USUAL_CUISINES else 1.0)
+        for dish in dishes:
+            graph.join(cuisine_id, graph.add("Dish", dish, weight=2.0), "serves")
+    # What is borrowed comes without its cuisine: it is drawn where nobody names one.
+    for dish in (HERE / "sources" / "dishes.txt").read_text("utf-8").splitlines():
+        graph.add("Dish", dish, weight=0.6)
+    cuisines = graph.of("Cuisine")
+    names = [graph.add("RestaurantName", name) for name in inventor.invent("restaurant", RESTAURANTS, set())]
+    for name in names:
+        for cuisine in set(rng.choices(cuisines, k=rng.choice((1, 1, 2)))):
+            graph.join(name, cuisine, "cooks")
+    for kind in graph.of("RestaurantType"):
+        for name in rng.sample(names, NAMES_A_TYPE):
+            graph.join(kind, name, "named")
