@@ -67,7 +67,15 @@ def response_format(mode: Mode, schema: dict[str, Any], name: str) -> dict[str, 
 
 
 def with_schema_in_words(messages: tuple[dict[str, Any], ...], schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """The messages with the schema as an instruction, for a server that does not take it as a parameter."""
+    """The messages with the schema as an instruction, for a server that does not take it as a parameter.
+
+    Patterns are left out: they are rails for a decoder, differ in each request, and would keep the server from reusing
+    the beginning of the prompt.
+    """
+    properties = schema.get("properties", {})
+    if any("pattern" in part for part in properties.values()):
+        plain = {name: {key: part[key] for key in part if key != "pattern"} for name, part in properties.items()}
+        schema = {**schema, "properties": plain}
     words = (
         f"Answer with one JSON object and nothing else. It must fit this JSON schema: {orjson.dumps(schema).decode()}"
     )
@@ -108,7 +116,8 @@ def _read_object(text: str) -> dict[str, Any]:
         value = _first_object(text)
     if not isinstance(value, dict):
         raise ParseError(f"The answer must be one JSON object, not a JSON {type(value).__name__}.")
-    if _LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+    may_hold_half = "\\u" in text or not text.isascii()  # writing the value out again costs more than reading it
+    if may_hold_half and _LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False)):
         raise ParseError("The JSON holds half of a surrogate pair (\\ud800 to \\udfff alone). Write plain characters.")
     return value
 

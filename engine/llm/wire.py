@@ -102,7 +102,10 @@ def read_answer(content: bytes, asked_model: str, key: str | None) -> Answer:
     usage = body.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return Answer(
-        choices, scrub(model, key), _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+        choices,
+        asked_model if model == asked_model else scrub(model, key),
+        _count(usage.get("prompt_tokens")),
+        _count(usage.get("completion_tokens")),
     )
 
 
@@ -121,7 +124,9 @@ def _read_choice(choice: dict[str, Any], key: str | None) -> Choice:
 
 def _clean(text: str, key: str | None) -> str:
     """The text without the key, and with half surrogate pairs as escapes."""
-    return _LONE_SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text if key is None else text.replace(key, "***"))
+    if key is not None:
+        text = text.replace(key, "***")
+    return text if text.isascii() else _LONE_SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def _tool_calls(listed: Any, key: str | None) -> tuple[dict[str, Any], ...]:
@@ -138,6 +143,8 @@ def _tool_calls(listed: Any, key: str | None) -> tuple[dict[str, Any], ...]:
 
 def _least_logprob(logprobs: Any) -> float | None:
     """Least of the tokens' log probabilities; ``None`` if the server gave none. Bare NaN and null are passed over."""
+    if logprobs is None:
+        return None
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     values = [token.get("logprob") for token in tokens or () if isinstance(token, dict)]
     return min((value for value in values if isinstance(value, int | float) and math.isfinite(value)), default=None)
