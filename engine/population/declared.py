@@ -1,0 +1,60 @@
+"""What a pack says of its functions, in the form in which real queries are measured against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from routenator.engine.domain.pack import DomainPack
+from routenator.engine.validation.lexicon import Lexicon
+from routenator.engine.validation.words import fold_words
+
+NO_CATEGORY = "none"
+"""Category of a query that names none, or whose function has no category argument."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredFunction:
+    """A function's arguments.
+
+    Attributes:
+        arguments: All names.
+        category: The argument that holds the category; ``None`` without one.
+        category_is_spoken: The category argument's value is a span of the query, not a category's name.
+        texts: Arguments that hold names, titles and free words.
+    """
+
+    arguments: frozenset[str]
+    category: str | None
+    category_is_spoken: bool
+    texts: frozenset[str]
+
+
+@dataclass(frozen=True)
+class DeclaredPack:
+    """Functions by name, the words for categories and actions, and the words that the pack itself knows."""
+
+    functions: Mapping[str, DeclaredFunction]
+    categories: frozenset[str]
+    lexicon: Lexicon
+    languages: Sequence[str]
+    words: frozenset[str]
+
+    @classmethod
+    def from_pack(cls, pack: DomainPack) -> DeclaredPack:
+        """Read a pack."""
+        names = pack.spec.arguments
+        functions = {
+            function.name: DeclaredFunction(
+                frozenset(function.parameters.get("properties", {})),
+                names.category,
+                False,
+                frozenset({names.free_text}),
+            )
+            for function in pack.functions
+        }
+        texts = [text for node in pack.nodes for text in (node.label, *node.aliases)]
+        texts += [word for c in pack.spec.categories.values() for words in c.keywords.values() for word in words]
+        words = frozenset(word for text in texts for word in fold_words(text))
+        lexicon = Lexicon.from_pack(pack)
+        return cls(functions, frozenset(pack.spec.categories), lexicon, pack.spec.languages, words)
