@@ -17,12 +17,14 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from routenator.engine.cli.inputs import load_inputs
 from routenator.engine.datasets.run_meta import RunMeta
@@ -36,6 +38,8 @@ from routenator.engine.sample import Candidate, Completion, Grounding, SampleKey
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from factories import make_record
+from fakes.endpoint import FakeEndpoint, Reply, serve_in_thread
+from fakes.writer import Writer, facts_of
 
 LEDGERS = 2
 MAX_ROUNDS = 1
@@ -59,7 +63,13 @@ with LedgerReader(Path(sys.argv[1])) as reader, tempfile.TemporaryDirectory() as
 """
 
 
-def make_samples(plan: Plan, walker: Walker, grammar: Grammar, forms_of: Callable, keywords_of: Callable) -> Callable:
+def make_samples(
+    plan: Plan,
+    walker: Walker,
+    grammar: Grammar,
+    forms_of: Callable[[Any], Any],
+    keywords_of: Callable[[Any], Any],
+) -> Callable[[SampleKey], SampleRecord]:
     """A function from a key to its finished sample."""
     skeletons = {
         verdict: [make_record(slot, verdict=verdict) for slot in range(SKELETONS)]
@@ -79,7 +89,7 @@ def make_samples(plan: Plan, walker: Walker, grammar: Grammar, forms_of: Callabl
         last = replace(
             skeleton.attempts[-1], candidate=candidate, completion=_ask(skeleton.attempts[-1].completion, query)
         )
-        return replace(
+        record: SampleRecord = replace(
             skeleton,
             key=key,
             stratum=stratum,
@@ -87,14 +97,15 @@ def make_samples(plan: Plan, walker: Walker, grammar: Grammar, forms_of: Callabl
             candidate=candidate,
             attempts=(*skeleton.attempts[:-1], last),
         )
+        return record
 
     return sample
 
 
-def write_recipe(path: Path, rows: int, port: int = 9) -> Path:
+def write_recipe(path: Path, rows: int, base_url: str = "http://127.0.0.1:9/v1") -> Path:
     """The run's recipe and its endpoints file, whose address may differ when the run is continued."""
     recipe, endpoints = path.with_name(f"{path.name}.yaml"), path.with_name(f"{path.name}-endpoints.yaml")
-    server = {"base_url": f"http://127.0.0.1:{port}/v1", "model": "fake", "max_in_flight": 64}
+    server = {"base_url": base_url, "model": "fake", "max_in_flight": 64}
     endpoints.write_text(
         json.dumps({"endpoints": {"fake": server}, "roles": {"text": "fake", "vision": "fake", "judge": None}})
     )
@@ -171,6 +182,31 @@ def run_measured(arguments: list[str]) -> dict[str, float]:
     }
 
 
+def resume(path: Path) -> None:
+    """Let `generate` bring a copy of the run to its end; print when its first sample asked and what all of it took."""
+    copy = path.with_name(f"{path.name}-resumed")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(path, copy)
+    with LedgerReader(copy) as reader:
+        rows = reader.planned_rows()
+    asked_at: list[float] = []
+
+    def answer(body: dict[str, Any]) -> Reply:
+        if facts_of(body) is not None and not asked_at:
+            asked_at.append(time.perf_counter())
+        reply: Reply = Writer().answer(body)
+        return reply
+
+    with serve_in_thread(FakeEndpoint(answer=answer, vision=True)) as fake:
+        recipe = write_recipe(path, rows, fake.base_url)
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "routenator", "generate", str(recipe), "--out", str(copy), "--json"]
+        figures = run_measured(command)
+    first_s = round(asked_at[0] - began, 2) if asked_at else None
+    print(json.dumps({"what": "resume", "first_request_s": first_s, **figures}))
+    shutil.rmtree(copy)
+
+
 def measure(path: Path) -> None:
     """Print one JSON line for each command."""
     with LedgerReader(path) as reader:
@@ -201,15 +237,17 @@ def measure(path: Path) -> None:
 def main() -> None:
     """Fill or measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("fill", "measure"))
+    parser.add_argument("action", choices=("fill", "measure", "resume"))
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--leave-open", type=int, default=1_000, help="slots that stay open")
     arguments = parser.parse_args()
     if arguments.action == "fill":
         asyncio.run(fill(arguments.run_dir, arguments.rows, arguments.leave_open))
-    else:
+    elif arguments.action == "measure":
         measure(arguments.run_dir)
+    else:
+        resume(arguments.run_dir)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,9 @@ def fold_words(text: str) -> list[str]:
 def _fold(text: str) -> tuple[Part, ...]:
     parts = []
     for position, token in enumerate(split_tokens(text)):
+        if token.isascii() and token.isalnum():  # nearly all of them, and one part each
+            parts.append(Part(token.lower(), position))
+            continue
         for match in _PARTS.finditer(token.casefold()):
             word = match[0].replace("’", "'")
             parts.append(Part(word.removesuffix("'s"), position))
