@@ -128,7 +128,7 @@ async def measure(recipe: Path, run_dir: Path, *, sentences: bool, profiler: cPr
             if profiler is not None:
                 profiler.disable()
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    rows = [row for path in run_dir.glob("run*.db") for row in _read_rows(path)]
+    rows = _read_rows(run_dir)
     refusals = Counter(reason for _, _, reasons in rows for reason in orjson.loads(reasons))
     return {
         "samples": sum(verdict == "accepted" for verdict, _, _ in rows),
@@ -141,10 +141,13 @@ async def measure(recipe: Path, run_dir: Path, *, sentences: bool, profiler: cPr
     }
 
 
-def _read_rows(path: Path) -> list[tuple[str, int, str]]:
+def _read_rows(run_dir: Path) -> list[tuple[str, int, str]]:
     """Verdict, attempts and the rules' refusals of every sample."""
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute("SELECT verdict, attempts, reasons FROM sample").fetchall()
+    rows = []
+    for path in run_dir.glob("run*.db"):
+        with closing(sqlite3.connect(path)) as connection:
+            rows += connection.execute("SELECT verdict, attempts, reasons FROM sample").fetchall()
+    return rows
 
 
 def _peak_mb() -> float:

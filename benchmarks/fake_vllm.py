@@ -57,7 +57,7 @@ def read_form(pattern: str) -> tuple[list[str], range, bool, range, str]:
 
 
 def write_query(body: dict[str, Any], rng: random.Random) -> str | None:
-    """A query that passes the rules, or one with a doubled word where no feedback was given; ``None``: none is asked."""
+    """A query that passes the rules, or one with a doubled word where no feedback is given; ``None``: none is asked."""
     schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema", {})
     pattern = schema.get("properties", {}).get("query", {}).get("pattern")
     facts = _FACTS.search(body["messages"][-1]["content"]) if pattern else None

@@ -118,9 +118,8 @@ def test_every_shipped_prompt_serves_a_stratum_and_renders(pack, library):
             shots = examples.choose(stratum, prompt.meta.examples)
             values = sample_variables(pack, stratum, grounding, "photo", "", None)
             assert values.keys() | {"answer"} == GENERATION_VARIABLES
-            messages = prompt.render(
-                values, [example_variables(pack, stratum, shot, i) for i, shot in enumerate(shots)]
-            )
+            turns = prompt.render_turns(example_variables(pack, stratum, shot, i) for i, shot in enumerate(shots))
+            messages = prompt.render(values, turns)
             assert messages[-1]["role"] == "user" and messages[-1]["content"].strip()
     unused = {name for name, prompt in library.prompts.items() if not name.startswith("judge/") and prompt.meta.weight}
     assert unused - met == set()

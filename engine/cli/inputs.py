@@ -224,7 +224,8 @@ def _render_specimen(prompt: PromptTemplate, pack: DomainPack) -> None:
     finding = Finding("length", "message", "rules")
     refused = Attempt(0, 0, prompt.name, candidate=Candidate("query", {}), critique=Critique("revise", (finding,)))
     for previous in (None, refused):
-        prompt.render(sample_variables(pack, stratum, grounding, "keyword", "opening", previous), shown)
+        variables = sample_variables(pack, stratum, grounding, "keyword", "opening", previous)
+        prompt.render(variables, prompt.render_turns(shown))
 
 
 def _digest_folder(folder: Path) -> str:

@@ -9,13 +9,14 @@ from typing import Any
 from routenator.engine.config import Role
 from routenator.engine.deps import Deps
 from routenator.engine.errors import AuthError, EndpointError, PromptError, SampleError
-from routenator.engine.llm.chat import ChatReply, ChatRequest, to_completion
+from routenator.engine.llm.chat import ChatReply, ChatRequest, Choice, to_completion
 from routenator.engine.llm.structured import parse_json
-from routenator.engine.nodes.attempting import Task, keywords_for, make_candidate, next_task
+from routenator.engine.nodes.attempting import Task, keywords_for, make_candidate, next_task, passes_rules
+from routenator.engine.prompting.examples import Example, Messages
 from routenator.engine.prompting.guide import guide_schema, has_room
 from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.prompting.variables import example_variables, sample_variables
-from routenator.engine.sample import Attempt, Completion, derive_seed
+from routenator.engine.sample import Attempt, Candidate, Completion, derive_seed
 from routenator.engine.state import SampleState, SampleUpdate
 
 MAX_TOKENS_FACTOR = 2
@@ -44,24 +45,23 @@ async def attempt_completion(
     task = next_task(state, deps)
     template = deps.prompts.template(task.prompt)
     with state["recorder"].span(node, {"attempt": task.number, "seed": task.seed, "prompt": task.prompt}) as span:
+        role = template.meta.role or default_role
+        endpoint = deps.llm.endpoints.endpoint_of(role)
         try:
-            request, shown = _build_request(state, deps, task, template, image)
+            request, shown = _build_request(state, deps, task, template, image, endpoint[1].choices if endpoint else 1)
         except PromptError as exc:
             raise SampleError(f"the prompt cannot be rendered: {exc.what}") from None
-        role = template.meta.role or default_role
         failure: SampleError | None = None
         reply: ChatReply | None = None
         try:
             reply = await deps.llm.complete(role, request)
-            answer = parse_json(reply.text, template.meta.answer_schema)
-            query = re.sub(" +", " ", str(answer["query"])).strip()
-            free_text = answer.get(deps.pack.spec.arguments.free_text)
+            chosen, candidate = _choose(reply, deps, task, template)
             attempt = Attempt(
                 task.number,
                 task.seed,
                 task.prompt,
-                completion=to_completion(shown, reply),
-                candidate=make_candidate(deps, task.stratum, query, free_text),
+                completion=to_completion(shown, reply, chosen),
+                candidate=candidate,
             )
         except AuthError:
             raise
@@ -79,19 +79,54 @@ async def attempt_completion(
     return {"attempts": (*state["attempts"], attempt), "tries": state["tries"] + 1, "failure": failure}
 
 
+def _choose(reply: ChatReply, deps: Deps, task: Task, template: PromptTemplate) -> tuple[Choice, Candidate]:
+    """The first choice whose candidate passes the rules, or else the first that can be read.
+
+    Raises:
+        SampleError: None can be read; it says why the first cannot.
+    """
+    readable: tuple[Choice, Candidate] | None = None
+    fault: SampleError | None = None
+    for choice in reply.choices:
+        try:
+            candidate = _read_candidate(choice, deps, task, template)
+        except SampleError as exc:
+            fault = fault or exc
+            continue
+        if len(reply.choices) == 1 or passes_rules(deps, task, candidate.query):
+            return choice, candidate
+        readable = readable or (choice, candidate)
+    if readable is None:
+        assert fault is not None
+        raise fault
+    return readable
+
+
+def _read_candidate(choice: Choice, deps: Deps, task: Task, template: PromptTemplate) -> Candidate:
+    if (fault := choice.fault()) is not None:
+        raise fault
+    answer = parse_json(choice.text, template.meta.answer_schema)
+    query = re.sub(" +", " ", str(answer["query"])).strip()
+    return make_candidate(deps, task.stratum, query, answer.get(deps.pack.spec.arguments.free_text))
+
+
 def _build_request(
-    state: SampleState, deps: Deps, task: Task, template: PromptTemplate, image: dict[str, Any] | None
+    state: SampleState, deps: Deps, task: Task, template: PromptTemplate, image: dict[str, Any] | None, choices: int
 ) -> tuple[ChatRequest, tuple[dict[str, Any], ...]]:
     """The request, and its messages as the trace shows them: an image by path and hash."""
     stratum, meta = task.stratum, template.meta
     previous = state["attempts"][-1] if state["tries"] else None
     keywords = keywords_for(deps, stratum)
     opening = _choose_opening(task, template, bool(keywords))
-    examples = deps.examples.choose(stratum, meta.examples)
-    messages = template.render(
-        sample_variables(deps.pack, stratum, task.grounding, task.keyword, opening, previous),
-        [example_variables(deps.pack, stratum, example, number) for number, example in enumerate(examples)],
-    )
+
+    def render_turns(examples: list[Example]) -> Messages:
+        return template.render_turns(
+            example_variables(deps.pack, stratum, example, number) for number, example in enumerate(examples)
+        )
+
+    turns = deps.examples.render_once(template.name, stratum, meta.examples, render_turns)
+    variables = sample_variables(deps.pack, stratum, task.grounding, task.keyword, opening, previous)
+    messages = template.render(variables, turns)
     schema = meta.answer_schema
     if meta.guided:
         schema = guide_schema(schema, stratum, keywords, opening, derive_seed(task.seed, "guide"))
@@ -113,6 +148,7 @@ def _build_request(
         top_p=meta.top_p,
         seed=task.seed % 2**31,
         logprobs=deps.settings.min_logprob is not None,
+        n=choices,
     )
     return request, tuple(shown)
 
@@ -121,8 +157,9 @@ def _choose_opening(task: Task, template: PromptTemplate, with_keyword: bool) ->
     """One of the template's openings that leaves room for the keyword, or the shortest if none does."""
     openings = []
     for text in template.meta.openings:
-        for node in task.grounding.nodes:
-            text = text.replace(f"{{{node.type}}}", node.label)
+        if "{" in text:
+            for node in task.grounding.nodes:
+                text = text.replace(f"{{{node.type}}}", node.label)
         openings.append(text)
     if not openings:
         return ""

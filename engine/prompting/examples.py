@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import orjson
 from pydantic import ValidationError
@@ -15,6 +16,8 @@ from routenator.engine.sample import Stratum
 from routenator.engine.yaml_source import read_text
 
 EXAMPLES_FILE = "examples.jsonl"
+Messages = tuple[dict[str, Any], ...]
+"""Chat messages in OpenAI's form."""
 _AXIS_WEIGHTS = {"phrasing": 3, "keyword_position": 3, "length": 2}
 
 
@@ -72,6 +75,7 @@ class ExampleBank:
     measured: tuple[tuple[Example, Stratum], ...]
     queries: frozenset[str] = frozenset()
     _chosen: dict[tuple[str, ...], list[Example]] = field(default_factory=dict, compare=False)
+    _rendered: dict[tuple[str, ...], Messages] = field(default_factory=dict, compare=False)
 
     @classmethod
     def build(cls, examples: Iterable[Example], measure: Callable[[Example], Stratum]) -> ExampleBank:
@@ -85,13 +89,29 @@ class ExampleBank:
         The same for every slot of this kind: a server that has seen a prompt's beginning reuses it, and on the embedded
         model a request with a known beginning costs a third of the CPU of one with a new one. What varies is the walk.
         """
-        kind = (stratum.function, stratum.language, stratum.phrasing, stratum.keyword_position, stratum.length)
-        key = (*kind, str(count))
+        key = (*_kind(stratum), str(count))
         if key not in self._chosen:
-            eligible = [item for item in self.measured if (item[0].function, item[0].language) == kind[:2]]
+            eligible = [item for item in self.measured if (item[0].function, item[0].language) == key[:2]]
             ranked = sorted(eligible, key=lambda item: -_likeness(item[1], stratum))
             self._chosen[key] = _spread(ranked, count)
         return self._chosen[key]
+
+    def render_once(
+        self, template: str, stratum: Stratum, count: int, render: Callable[[list[Example]], Messages]
+    ) -> Messages:
+        """What ``render`` makes of `choose`, made once for each kind of stratum and ``template`` (its name).
+
+        The few-shot turns are most of a prompt; rendering them for each sample costs more CPU than sending it.
+        """
+        key = (*_kind(stratum), template)
+        if key not in self._rendered:
+            self._rendered[key] = render(self.choose(stratum, count))
+        return self._rendered[key]
+
+
+def _kind(stratum: Stratum) -> tuple[str, ...]:
+    """What chooses the examples for a slot, and what their turns say of it."""
+    return (stratum.function, stratum.language, stratum.phrasing, stratum.keyword_position, stratum.length)
 
 
 def _spread(ranked: list[tuple[Example, Stratum]], count: int) -> list[Example]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from routenator.engine.routing.targets import KEYWORD_POSITIONS, parse_length_band, place_of_keyword
@@ -35,19 +36,23 @@ def has_room(stratum: Stratum, opening: str, with_keyword: bool) -> bool:
     """Whether a query of the stratum can begin with ``opening``: words are left, and a place for the keyword."""
     if stratum.length == ANY:
         return True
-    low, high = parse_length_band(stratum.length)
-    lead = len(opening.split())
-    if not with_keyword or stratum.keyword_position not in KEYWORD_POSITIONS[:3]:
+    return _leaves_room(stratum.length, stratum.keyword_position if with_keyword else "", len(opening.split()))
+
+
+@lru_cache(maxsize=4096)
+def _leaves_room(length: str, position: str, lead: int) -> bool:
+    low, high = parse_length_band(length)
+    if position not in KEYWORD_POSITIONS[:3]:
         return lead < high
-    return any(_places(stratum, words, lead, 1) for words in range(low, high + 1))
+    return any(_places(position, words, lead, 1) for words in range(low, high + 1))
 
 
-def _places(stratum: Stratum, words: int, lead: int, size: int) -> list[int]:
+@lru_cache(maxsize=4096)
+def _places(position: str, words: int, lead: int, size: int) -> tuple[int, ...]:
     """Where a keyword of ``size`` words may begin, in a query of ``words`` words whose first ``lead`` are fixed."""
-    position = stratum.keyword_position
-    return [
+    return tuple(
         place for place in range(lead, words - size + 1) if place_of_keyword(place, place + size, words) == position
-    ]
+    )
 
 
 def build_pattern(stratum: Stratum, keywords: Sequence[str], opening: str, rng: random.Random) -> str:
@@ -63,10 +68,10 @@ def build_pattern(stratum: Stratum, keywords: Sequence[str], opening: str, rng: 
     mark = r"\?" if stratum.phrasing == "question" else ""
     if keywords and stratum.keyword_position in KEYWORD_POSITIONS[:3]:
         size = len(rng.choice(keywords).split())
-        lengths = [words for words in range(low, high + 1) if _places(stratum, words, lead, size)]
+        lengths = [words for words in range(low, high + 1) if _places(stratum.keyword_position, words, lead, size)]
         if lengths:
             words = rng.choice(lengths)
-            places = _places(stratum, words, lead, size)
+            places = list(_places(stratum.keyword_position, words, lead, size))
             # Before and after vary independently of each other: fewer places, until every sum is in the band.
             while low - places[0] > high - places[-1]:
                 places.pop(rng.choice((0, -1)))

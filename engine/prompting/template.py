@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -95,10 +96,20 @@ class TemplateMeta(Serves):
 
 @dataclass(frozen=True)
 class CompiledSection:
-    """One turn, ready to be rendered."""
+    """One turn, ready to be rendered.
+
+    Attributes:
+        text: What it renders to, whatever the variables; ``None`` where it names any.
+    """
 
     role: ChatRole
     template: Template
+    text: str | None = None
+
+    def render(self, variables: Mapping[str, Any], file: str) -> dict[str, Any]:
+        """The turn as a chat message; ``file`` is for what is said of a fault."""
+        text = render_section(self.template, variables, file) if self.text is None else self.text
+        return {"role": self.role, "content": text}
 
 
 @dataclass(frozen=True)
@@ -110,12 +121,12 @@ class PromptTemplate:
     meta: TemplateMeta
     sections: tuple[CompiledSection, ...]
 
-    def render(self, variables: Mapping[str, Any], examples: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+    def render(self, variables: Mapping[str, Any], turns: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
         """Chat messages for one sample.
 
         Args:
             variables: Values of the template's variables.
-            examples: Variables of each few-shot example; the user and assistant sections are rendered for each.
+            turns: The few-shot turns, from `render_turns`; they stand before the turn that asks.
 
         Returns:
             ``[{"role", "content"}, ...]``, ending with a user message.
@@ -123,24 +134,22 @@ class PromptTemplate:
         Raises:
             PromptError: A value is missing or the output is too long.
         """
-        messages: list[dict[str, Any]] = []
-
-        def add(section: CompiledSection, values: Mapping[str, Any]) -> None:
-            messages.append({"role": section.role, "content": render_section(section.template, values, self.file)})
-
         if not self.meta.examples:
-            for section in self.sections:
-                add(section, variables)
-            return messages
-        turns = [section for section in self.sections if section.role != "system"]
-        for section in self.sections:
-            if section.role == "system":
-                add(section, variables)
-        for example in examples:
-            for section in turns:
-                add(section, example)
-        add(turns[0], variables)
-        return messages
+            return [section.render(variables, self.file) for section in self.sections]
+        head = [section.render(variables, self.file) for section in self.sections if section.role == "system"]
+        return [*head, *turns, self._turns[0].render(variables, self.file)]
+
+    def render_turns(self, examples: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+        """The few-shot turns: user and assistant section for each example's variables.
+
+        Raises:
+            PromptError: As `render`.
+        """
+        return tuple(section.render(example, self.file) for example in examples for section in self._turns)
+
+    @cached_property
+    def _turns(self) -> tuple[CompiledSection, ...]:
+        return tuple(section for section in self.sections if section.role != "system")
 
 
 def load_template(path: Path, name: str | None = None) -> PromptTemplate:
@@ -158,7 +167,9 @@ def load_template(path: Path, name: str | None = None) -> PromptTemplate:
         template, found = compile_section(section.text, str(path), section.line, variables)
         faults += found
         if template is not None:
-            compiled.append(CompiledSection(section.role, template))
+            # Without a brace there is nothing for jinja to do.
+            text = None if "{" in section.text else section.text.strip()
+            compiled.append(CompiledSection(section.role, template, text))
     roles = [section.role for section in prompt.sections]
     turns = [role for role in roles if role != "system"]
     if meta.examples and turns != ["user", "assistant"]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from routenator.engine.routing.targets import place_of_keyword
 from routenator.engine.validation.lexicon import Lexicon
@@ -49,6 +51,7 @@ _LEAD_INS = _phrases("""
     let's
     lets
 """)
+_LEAD_INS_FROM = {first: tuple(group) for first, group in groupby(sorted(_LEAD_INS, key=itemgetter(0)), itemgetter(0))}
 NEEDS = _phrases("""
     i need
     i want
@@ -165,7 +168,7 @@ def skip_greetings(words: list[str]) -> list[str]:
 
 def skip_lead_in(words: list[str]) -> list[str]:
     """``words`` (folded) after a lead-in that a verb follows ("i need you to"), or as they are."""
-    for lead_in in _LEAD_INS:
+    for lead_in in _LEAD_INS_FROM.get(words[0], ()) if words else ():
         if tuple(words[: len(lead_in)]) == lead_in:
             return skip_greetings(words[len(lead_in) :])
     return words

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 from routenator.engine.domain.pack import DomainPack
@@ -93,14 +94,8 @@ class Lexicon:
 
     def mentions(self, query: str, language: str) -> tuple[Mention, ...]:
         """Every keyword in ``query``, by start; one that lies inside a longer keyword is left out."""
-        known = self._keywords_of(language)
         parts = fold_parts(query)
-        spans: list[tuple[int, int, frozenset[str]]] = []
-        for start in range(len(parts)):
-            for stop in range(min(len(parts), start + MAX_PHRASE_WORDS), start, -1):
-                categories = known.get(_texts(parts[start:stop]))
-                if categories:
-                    spans.append((start, stop, categories))
+        spans = list(self._find(parts, language))
         kept = [
             span
             for span in spans
@@ -117,22 +112,32 @@ class Lexicon:
 
     def first_mention(self, query: str, language: str, category: str) -> Mention | None:
         """First keyword of ``category`` in ``query``, the longest at that place, or ``None``."""
-        known = self._keywords_of(language)
         parts = fold_parts(query)
-        for start in range(len(parts)):
-            for stop in range(min(len(parts), start + MAX_PHRASE_WORDS), start, -1):
-                if category in known.get(_texts(parts[start:stop]), ()):
-                    return Mention(category, parts[start].position, parts[stop - 1].position + 1)
+        for start, stop, categories in self._find(parts, language):
+            if category in categories:
+                return Mention(category, parts[start].position, parts[stop - 1].position + 1)
         return None
 
-    def _keywords_of(self, language: str) -> Mapping[Phrase, frozenset[str]]:
-        if language in self.keywords:
-            return self.keywords[language]
-        return next(iter(self.keywords.values()), {})
+    def _find(self, parts: Sequence[Part], language: str) -> Iterator[tuple[int, int, frozenset[str]]]:
+        """First word, end and categories of every phrase in ``parts``, by start, the longest first."""
+        language = language if language in self.keywords else next(iter(self.keywords), "")
+        longest = self._longest.get(language, {})
+        for start, part in enumerate(parts):
+            # Few words begin a keyword.
+            for stop in range(min(len(parts), start + longest.get(part.text, 0)), start, -1):
+                phrase = tuple(part.text for part in parts[start:stop])
+                if categories := self.keywords[language].get(phrase):
+                    yield start, stop, categories
 
-
-def _texts(parts: Sequence[Part]) -> Phrase:
-    return tuple(part.text for part in parts)
+    @cached_property
+    def _longest(self) -> dict[str, dict[str, int]]:
+        """Language → first word of a keyword → words of the longest keyword that begins with it."""
+        found: dict[str, dict[str, int]] = {}
+        for language, phrases in self.keywords.items():
+            longest = found.setdefault(language, {})
+            for phrase in phrases:
+                longest[phrase[0]] = max(longest.get(phrase[0], 0), len(phrase))
+        return found
 
 
 def _phrase_forms(phrase: str) -> set[Phrase]:

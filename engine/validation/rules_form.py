@@ -90,9 +90,8 @@ def check_repetition(case: Case) -> Iterator[Finding]:
 
 
 def _is_too_often(word: str, count: int, words: int, case: Case) -> bool:
-    if word in FUNCTION_WORDS or case.says(f"{word} {word}"):
-        return False
-    return count > 2 or (count == 2 and words <= _SHORT_QUERY_WORDS and len(word) >= _LONG_WORD_CHARS)
+    is_often = count > 2 or (count == 2 and words <= _SHORT_QUERY_WORDS and len(word) >= _LONG_WORD_CHARS)
+    return is_often and word not in FUNCTION_WORDS and not case.says(f"{word} {word}")
 
 
 _NEVER_LAST = frozenset({"a", "an", "and", "my", "of", "or", "our", "the", "with"})
@@ -130,6 +129,8 @@ def check_language(case: Case) -> Iterator[Finding]:
         yield Finding("language", f"The query has no words; write it in {case.language}.", "rules")
         return
     own = _SCRIPTS.get(case.language.split("-")[0], ("LATIN",))
+    if own == ("LATIN",) and case.query.isascii():
+        return
     foreign = sum(not unicodedata.name(char, "").startswith(own) for char in letters) / len(letters)
     # People mix Latin brand names into any script, hardly the other way round.
     limit = _MAX_FOREIGN_SHARE if own == ("LATIN",) else 1 - _MAX_FOREIGN_SHARE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from routenator.engine.sample import Finding
 from routenator.engine.validation.case import Case
@@ -59,19 +60,25 @@ def check_injection(case: Case) -> Iterator[Finding]:
             return
 
 
+@lru_cache(maxsize=64)
+def _task_phrases(walk: tuple[str, ...], category: str, free_text: str) -> tuple[str, ...]:
+    """`_PHRASES`, and the names of node types and arguments, each between spaces."""
+    types = (_CAMEL.sub(" ", name).casefold() for name in walk)
+    names = [name.replace("_", " ").casefold() for name in (category, free_text) if "_" in name]
+    return tuple(f" {phrase} " for phrase in (*_PHRASES, *(name for name in types if " " in name), *names))
+
+
 def _find_leak(case: Case) -> str | None:
     for pattern in (_PLACEHOLDER, _OPENERS):
         if match := pattern.search(case.query) if pattern is _PLACEHOLDER else pattern.match(case.query):
             return match[0].strip()
     arguments = case.pack.spec.arguments
-    types = (_CAMEL.sub(" ", name).casefold() for name in case.pack.spec.walk)
-    names = [name.replace("_", " ").casefold() for name in (arguments.category, arguments.free_text) if "_" in name]
-    phrases = [*_PHRASES, *(name for name in types if " " in name), *names]
     spoken = f" {' '.join(fold_words(case.query))} "
-    about = f" {' '.join(word for text in case.subject_texts for word in fold_words(text))} "
-    for phrase in phrases:
-        if f" {phrase} " in spoken and f" {phrase} " not in about:
-            return phrase
+    for phrase in _task_phrases(case.pack.spec.walk, arguments.category, arguments.free_text):
+        if phrase in spoken:
+            about = f" {' '.join(word for text in case.subject_texts for word in fold_words(text))} "
+            if phrase not in about:
+                return phrase.strip()
     ids = {node.id for node in case.grounding.nodes} | (
         {case.grounding.content.id} if case.grounding.content else set()
     )

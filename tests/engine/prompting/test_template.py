@@ -50,7 +50,7 @@ def test_messages_follow_the_sections(write_prompt: WritePrompt) -> None:
 def test_few_shot_turns_stand_between_the_system_and_the_last_question(write_prompt: WritePrompt) -> None:
     template = load_template(write_prompt("a.md", FEW_SHOT))
     shown = [{"function": "search", "keyword": word, "answer": {"query": word}} for word in ("icon", "font")]
-    messages = template.render({"function": "generate", "keyword": "logo"}, shown)
+    messages = template.render({"function": "generate", "keyword": "logo"}, template.render_turns(shown))
     assert [message["role"] for message in messages] == ["system", "user", "assistant", "user", "assistant", "user"]
     assert [message["content"] for message in messages[1:]] == [
         "search icon",
