@@ -108,6 +108,10 @@ def show_trace(
     with LedgerReader(run_dir) as reader:
         key = SampleKey(slot, int(match[2])) if match[2] else reader.shown_sample(slot)
         record = None if key is None else reader.trace(key)
+        is_without_trace = record is None and key is not None and reader.sample(key) is not None
+    if is_without_trace:
+        fix = f"`traces: true` in the recipe keeps those to come; `routenator traces list {run_dir} --json` has its row"
+        raise InputError([Fault("TRACE", f"sample {trace_id} is there, but the run kept no trace of it", fix)])
     if record is None:
         fix = f"`routenator traces list {run_dir}` names those that are there"
         raise InputError([Fault("TRACE", f"the run has no sample {trace_id}", fix)])

@@ -1,6 +1,12 @@
 import asyncio
 import json
 import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +24,7 @@ from routenator.engine.errors import RunError
 from routenator.engine.ledger import LedgerReader, LedgerWriter, RunDirectory
 from routenator.engine.routing.fitting import fit_targets
 from routenator.engine.routing.plan import Plan
+from routenator.engine.sample import SampleKey
 
 app = typer.Typer()
 app.command("report")(report)
@@ -106,8 +113,50 @@ def test_export_takes_a_file(run, tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*.json")) == ["q.json", "q.json"]
 
 
+@pytest.mark.fault(28)
+def test_a_kill_in_the_middle_of_an_export_leaves_a_temporary_file_and_the_next_export_is_the_same(
+    tmp_path, pack_folder
+):
+    path = tmp_path / "run"
+    pack = load_pack(pack_folder)
+    plan = Plan(fit_targets(pack.targets), 6_000, seed=3)
+    record = make_record(0, attempts=1)
+
+    async def write():
+        async with LedgerWriter(path, print, traces=False) as writer:
+            await writer.set_meta(**RunMeta.from_pack(pack, plan).to_meta())
+            for slot in range(plan.rows):
+                await writer.put(replace(record, key=SampleKey(slot), stratum=plan.stratum(slot)))
+
+    RunDirectory.create_or_open(path, identity={}, planned_rows=plan.rows).close()
+    asyncio.run(write())
+    assert invoke("export", path, "--format", "trl", "--out", tmp_path / "undisturbed.jsonl").exit_code == 0
+    whole = (tmp_path / "undisturbed.jsonl").read_bytes()
+    folder = tmp_path / "killed"
+    temporary, file = folder / ".rows.jsonl.tmp", folder / "rows.jsonl"
+    command = ("-m", "routenator", "export", str(path), "--format", "trl", "--out", str(file))
+    child = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while child.poll() is None and not (temporary.exists() and temporary.stat().st_size):
+        time.sleep(0.001)
+    child.kill()
+    assert child.wait() == -signal.SIGKILL, "it was done before it could be killed"
+    assert [left.name for left in folder.iterdir()] == [temporary.name]
+    assert 0 < temporary.stat().st_size < len(whole)
+    assert invoke("export", path, "--format", "trl", "--out", file).exit_code == 0
+    assert [left.name for left in folder.iterdir()] == [file.name]
+    assert file.read_bytes() == whole
+
+
 def test_every_format_can_be_asked_for():
     assert [str(name) for name in FormatName] == list(FORMATS)
+
+
+def test_report_says_how_many_rows_are_damaged(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    with closing(sqlite3.connect(copy / "run.db")) as connection, connection:
+        connection.execute("UPDATE sample SET attempts = attempts + 1 WHERE slot = 4")
+    assert "1 row is damaged and not counted" in " ".join(invoke("report", copy, "--summary").output.split())
+    assert "damaged" not in invoke("report", run, "--summary").output
 
 
 def test_a_folder_without_a_run_is_an_error_of_ours(tmp_path):

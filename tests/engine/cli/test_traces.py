@@ -9,9 +9,11 @@ import typer
 from factories import make_record
 from typer.testing import CliRunner
 
+from routenator.engine.cli.console import friendly_errors
+from routenator.engine.cli.main import app as main_app
 from routenator.engine.cli.status import status
 from routenator.engine.cli.traces import traces_app
-from routenator.engine.errors import InputError, RunError
+from routenator.engine.errors import InputError, NoRunError
 from routenator.engine.ledger import LedgerWriter, RunDirectory
 
 VERDICTS = ("accepted", "rejected", "failed")
@@ -121,8 +123,36 @@ def test_known_values_that_no_sample_joins_list_nothing(run_dir):
 def test_a_path_that_is_no_run_is_the_users_mistake(tmp_path):
     for command in (("traces", "list", tmp_path), ("traces", "show", tmp_path, "1")):
         assert isinstance(run(*command).exception, InputError)
-    assert isinstance(run("status", tmp_path).exception, (InputError, RunError))
+    assert isinstance(run("status", tmp_path).exception, NoRunError)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["status", "report", "traces list", "traces show 1", "traces export", "export --format trl"],
+)
+def test_every_command_that_reads_a_run_ends_with_2_where_there_is_none(tmp_path, command):
+    name, *more = command.split()
+    arguments = [name, more[0], tmp_path, *more[1:]] if name == "traces" else [name, tmp_path, *more]
+    with pytest.raises(SystemExit) as ended, friendly_errors():
+        main_app([str(argument) for argument in arguments], prog_name="routenator", standalone_mode=True)
+    assert ended.value.code == 2
+
+
+def test_show_says_when_the_run_keeps_no_traces(tmp_path):
+    async def write():
+        async with LedgerWriter(tmp_path, print, traces=False) as writer:
+            await writer.put(make_record(3))
+
+    with RunDirectory.create_or_open(tmp_path, identity={}, planned_rows=5):
+        asyncio.run(write())
+    for trace in ("3", "3.0"):
+        with pytest.raises(InputError) as caught:
+            raise run("traces", "show", tmp_path, trace).exception
+        assert "kept no trace" in caught.value.faults[0].message
+    with pytest.raises(InputError) as caught:
+        raise run("traces", "show", tmp_path, "4").exception
+    assert "no sample 4" in caught.value.faults[0].message
 
 
 def test_status_says_how_far_a_run_is(run_dir):

@@ -78,6 +78,7 @@ write_dataset(rows(), Path(sys.argv[1]))
 """
 
 
+@pytest.mark.fault(28)
 def test_a_kill_leaves_temporary_files_only_and_the_next_export_is_whole(rows, tmp_path):
     killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env=os.environ, check=False)
     assert killed.returncode == -signal.SIGKILL
