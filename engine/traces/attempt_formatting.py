@@ -65,11 +65,13 @@ class AttemptFormatter:
             f"{completion['prompt_tokens']:,} tokens in, {completion['completion_tokens']:,} out, "
             f"{completion['latency_ms']:,.0f} ms"
         )
+        choices = completion.get("choices") or ()
         return [
             _label(name),
             _indent(Group(*body)),
-            _label("reply"),
+            _label(f"reply, chosen of {len(choices)}" if choices else "reply"),
             _block(completion["text"]),
+            *_format_others(choices, completion["text"]),
             Text(show_line(facts), style="dim"),
             *_format_requests(completion.get("requests") or ()),
         ]
@@ -125,6 +127,14 @@ def _format_critique(critique: Mapping[str, Any]) -> RenderableType:
 
 def _figure(score: Any) -> str:
     return f"{score:.2f}" if isinstance(score, int | float) else "–"
+
+
+def _format_others(choices: Sequence[str], chosen: str) -> list[RenderableType]:
+    """The replies to the same request that were not taken."""
+    others = list(choices)
+    if chosen in others:
+        others.remove(chosen)
+    return [part for text in others for part in (_label("not chosen"), _block(text, style="dim"))]
 
 
 def _format_requests(requests: Sequence[Mapping[str, Any]]) -> list[RenderableType]:

@@ -184,6 +184,19 @@ def test_nothing_that_a_model_or_a_pack_wrote_drives_the_terminal(evil):
         assert shown.count("[red]bold[/red]") > 10
 
 
+def test_replies_that_were_not_chosen_are_shown_beside_the_one_that_was():
+    record = make_record(0, verdict="accepted", attempts=1)
+    attempt = record.attempts[0]
+    assert attempt.completion is not None
+    completion = replace(attempt.completion, choices=("words of no use", attempt.completion.text, "the \x1b[2J third"))
+    shown = lay_out(replace(record, attempts=(replace(attempt, completion=completion),)))
+    assert "reply, chosen of 3" in shown
+    assert shown.count("not chosen") == 2
+    assert "words of no use" in shown and "third" in shown
+    assert not has_unsafe_characters(shown)
+    assert "chosen" not in lay_out(record)
+
+
 @pytest.mark.parametrize("width", [60, 100, 160])
 def test_no_line_is_wider_than_the_terminal(width):
     shown = lay_out(make_record(2, verdict="rejected", attempts=3), width)
