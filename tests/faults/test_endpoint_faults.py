@@ -127,6 +127,52 @@ def test_headers_that_never_come_are_cut_by_the_deadline(run_files):
     assert errors == ["endpoint: no complete answer within 1.5 s"] * 2
 
 
+@pytest.mark.fault(7)
+def test_a_200_with_an_error_beside_a_good_completion_is_no_row(run_files):
+    broken = []
+
+    def break_first(body):
+        if broken:
+            return None
+        broken.append(body)
+        good = Reply.json({"query": WRITER.query(body)}, model="fake", completion_tokens=999)
+        return Reply(body={**good.body, "error": {"message": "engine is dead"}})
+
+    with serve(generation_only(break_first)) as fake:
+        files = run_files(fake.base_url, recipe={"rows": 3, "max_in_flight": 1}, targets=TEXT_ONLY)
+        assert files.run().code == 0
+    [trace] = [each for each in traces_of(files) if len(each["attempts"][0]["completion"]["requests"]) > 1]
+    failed, good = trace["attempts"][0]["completion"]["requests"]
+    assert failed["status"] == 200
+    assert "an error in the body" in failed["error"] and "engine is dead" in failed["error"]
+    assert good["error"] is None
+    assert trace["attempts"][0]["completion"]["completion_tokens"] != 999
+
+
+def refuse_constant(name):
+    raise AssertionError(f"{name} is no JSON")
+
+
+@pytest.mark.fault(19)
+def test_nan_in_a_servers_numbers_is_tolerated_and_nothing_that_we_write_holds_any(run_files):
+    def answer_with_nan(body):
+        whole = Reply.json({"query": WRITER.query(body)}, model="fake").body
+        whole["choices"][0]["logprobs"] = {"content": [{"logprob": float("nan")}, {"logprob": -float("inf")}]}
+        whole["usage"] = dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), float("nan"))
+        return Reply(body=json.dumps(whole).encode())
+
+    with serve(generation_only(answer_with_nan)) as fake:
+        files = run_files(fake.base_url, recipe={"rows": 4}, targets=TEXT_ONLY)
+        ended = files.run("generate", "--json")
+        assert ended.code == 0, ended.err
+    written = [ended.out, (files.run_dir / "dataset" / "dataset.jsonl").read_text("utf-8")]
+    commands = ("traces", "list"), ("traces", "show", "0"), ("report",), ("status",)
+    written += [files.run(*command, "--json").out for command in commands]
+    for line in "\n".join(written).splitlines():
+        if line:
+            json.loads(line, parse_constant=refuse_constant)
+
+
 @pytest.mark.fault(12)
 def test_context_length_exceeded_is_not_retried_and_kept_in_the_servers_words(run_files):
     words = "This model's maximum context length is 512 tokens. However, you requested 700 tokens."

@@ -87,6 +87,34 @@ def test_a_servers_hostile_words_are_shown_escaped(run_files):
         assert_harmless(result.out + result.err)
 
 
+@pytest.mark.fault(24)
+@pytest.mark.parametrize("place", ["title", "label", "description"])
+def test_what_a_pack_wrote_is_shown_escaped_or_refused_by_a_message_that_is(run_files, place):
+    with serve_in_thread(FakeEndpoint(answer=WRITER.answer, vision=True)) as fake:
+        files = run_files(fake.base_url, recipe={"rows": 3, "max_rounds": 0}, targets=TEXT_ONLY)
+        visible = HOSTILE.replace("\x00", "").replace("\n", " ")
+        if place == "title":
+            path = files.pack / "content.jsonl"
+            items = [json.loads(line) | {"title": f"Sleepy {visible}"} for line in path.read_text("utf-8").splitlines()]
+            path.write_text("".join(f"{json.dumps(item)}\n" for item in items), "utf-8")
+        elif place == "label":
+            path = files.pack / "graph" / "nodes.csv"
+            path.write_text(path.read_text("utf-8").replace("celebrate a birthday", f"celebrate {visible}"), "utf-8")
+        else:
+            path = files.pack / "domain.yaml"
+            text = path.read_text("utf-8").replace(
+                "description: A few designs", f"description: {json.dumps(visible)} #"
+            )
+            path.write_text(text, "utf-8")
+        ended, preview = files.run(), files.run("preview", "-n", "3")
+    if ended.code in (0, 1):
+        assert_shown_harmlessly(files, ended, preview)
+    else:
+        assert ended.code == 2
+        assert path.name in ended.err
+        assert_harmless(ended.out + ended.err + preview.out + preview.err)
+
+
 def make_bomb():
     """A PNG of 60,000 × 60,000 pixels in a few kilobytes."""
 

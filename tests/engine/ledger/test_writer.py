@@ -97,6 +97,7 @@ async def test_close_commits_what_is_waiting(run):
         await writer.flush()
 
 
+@pytest.mark.fault(22)
 async def test_the_first_commit_of_a_key_wins(run):
     first, late = make_record(5, seed=1), make_record(5, verdict="rejected", seed=2)
     assert await write(run, [first, late]) == [True, False]
