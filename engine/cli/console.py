@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,6 +45,18 @@ def write(text: str) -> None:
 def say(message: str, style: str = "") -> None:
     """One line for the person at the terminal, on standard error, with unsafe characters escaped."""
     err.print(Text(show(message), style=style))
+
+
+class SayHandler(logging.Handler):
+    """Gives what modules log as warnings to the person at the terminal, without spoiling a live table."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one message."""
+        self._tell(record.getMessage())
 
 
 @contextmanager

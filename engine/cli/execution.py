@@ -6,33 +6,40 @@ import asyncio
 import os
 import signal
 import sys
-from collections import Counter
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 from routenator.engine.cli.console import EXIT_INTERRUPTED, err, say
 from routenator.engine.cli.inputs import MAY_CHANGE, RunInputs
 from routenator.engine.cli.live import show_progress
-from routenator.engine.cli.services import Knowledge, make_runner, open_pool, resolve_meta
+from routenator.engine.cli.services import (
+    BaseUrls,
+    Knowledge,
+    connect,
+    hold_embedded,
+    make_worker_runner,
+    resolve_meta,
+)
+from routenator.engine.cli.worker import WorkerSettings, say_once_a_run, worker_command
 from routenator.engine.datasets.row import DatasetRow
 from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.datasets.writing import write_dataset
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.ledger.run_directory import RunDirectory
 from routenator.engine.ledger.writer import LedgerWriter
-from routenator.engine.llm.pool import LlmPool
-from routenator.engine.runs.filling import fill_slots
-from routenator.engine.runs.states import RunState, WorkerState
-from routenator.engine.runs.tally import Tally
-from routenator.engine.runs.window import StopSwitch
+from routenator.engine.runs.control import ControlServer
+from routenator.engine.runs.coordinator import Coordinator
+from routenator.engine.runs.file_limit import fit_to_file_limit, raise_file_limit
+from routenator.engine.runs.window import DRAIN_S
+from routenator.engine.runs.worker import LocalWorker, Worker
+from routenator.engine.runs.worker_process import ProcessWorker
 
-DRAIN_LIMIT_S = 4.0
+LEAVE_LIMIT_S = 4.0
 """Seconds that a second Ctrl-C leaves for the last commit."""
-
-Result = TypeVar("Result")
+ROWS_A_WORKER = 1_000
+"""Rows that are worth the start of another process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,54 +55,115 @@ class Outcome:
     interrupted: bool
 
 
-def run_async(main: Coroutine[Any, Any, Result]) -> Result:
-    """Run ``main`` on uvloop where it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(main)
-    return uvloop.run(main)
-
-
-async def execute(inputs: RunInputs, run_dir: Path, *, as_json: bool) -> Outcome:
+async def execute(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_json: bool) -> Outcome:
     """Start or continue the run in ``run_dir`` and write its dataset.
+
+    Args:
+        inputs: What it is made from.
+        run_dir: Its directory.
+        workers: Processes that run samples; ``None``: `default_workers`. A run that is continued has as many at most
+            as it was begun with.
+        as_json: Show progress as lines of JSON.
 
     Raises:
         RunError: The run is locked, changed, or cannot go on; what was committed stays.
     """
-    stop = StopSwitch()
+    wanted = workers or default_workers(inputs.recipe.rows)
     with (
-        _interrupts(stop) as interrupts,
+        _interrupts() as interrupts,
         RunDirectory.create_or_open(
-            run_dir, identity=inputs.identity(), planned_rows=inputs.recipe.rows, may_change=MAY_CHANGE
+            run_dir,
+            identity=inputs.identity(),
+            planned_rows=inputs.recipe.rows,
+            may_change=MAY_CHANGE,
+            ledgers=wanted,
         ) as directory,
     ):
         if not directory.created:
             say(f"Continuing the run in {run_dir}.")
-        async with open_pool(inputs.endpoints) as pool, LedgerWriter(run_dir, on_failure=stop.fail) as writer:
+        count = min(wanted, directory.layout.ledgers)
+        if workers is not None and count < workers:
+            say(f"It was begun with {count} worker{'s' if count > 1 else ''}, and has as many at most.")
+        async with hold_embedded(inputs.endpoints) as base_urls:
             say("Loading the knowledge graph and checking the endpoints …")
-            knowledge = await asyncio.to_thread(Knowledge.load, inputs, say)
-            meta = _stored_meta(run_dir)
-            if meta is None:
-                meta = await resolve_meta(inputs, knowledge, pool, say)
-                targets = meta.plan.expected_counts("route")
-                await writer.set_meta(**meta.to_meta(), route_targets=targets)
-            tally = _start_tally(run_dir, meta)
-            runner = make_runner(inputs, knowledge, pool, meta)
-            interrupts.is_filling = True
-
-            def state() -> RunState:
-                return _run_state(tally, pool, writer, inputs.recipe.max_in_flight)
-
-            async with show_progress(state, as_json=as_json):
-                given_up = await fill_slots(run_dir, inputs.recipe, runner, runner.prefix_of, writer, tally, stop)
+            async with _open_run(inputs, directory, base_urls, count) as coordinator:
+                interrupts.coordinator = coordinator
+                async with (
+                    ControlServer(run_dir, coordinator, say),
+                    show_progress(coordinator.state, as_json=as_json),
+                ):
+                    given_up = await coordinator.fill()
+                interrupts.coordinator = None
             if given_up is not None:
                 say(f"Every sample of the last pass failed at its endpoint, the last with: {given_up}", style="yellow")
                 say("Mend it and give the same command again: the open slots have rounds left.")
         with LedgerReader(run_dir) as reader:
             write_dataset(map(DatasetRow.from_ledger, reader.accepted_rows()), run_dir / "dataset")
             counts = reader.counts()
-    return Outcome(counts.accepted, counts.planned, stop.is_set and counts.accepted < counts.planned)
+    return Outcome(counts.accepted, counts.planned, coordinator.is_stopping and counts.accepted < counts.planned)
+
+
+def default_workers(rows: int) -> int:
+    """Processes for a run of ``rows`` rows: one for each core, but none for less than `ROWS_A_WORKER` rows."""
+    return max(1, min(len(os.sched_getaffinity(0)), rows // ROWS_A_WORKER))
+
+
+@asynccontextmanager
+async def _open_run(
+    inputs: RunInputs, directory: RunDirectory, base_urls: BaseUrls, count: int
+) -> AsyncIterator[Coordinator]:
+    """The run's coordinator with ``count`` workers, ready to begin."""
+    run_dir, recipe = directory.path, inputs.recipe
+    max_in_flight, notice = fit_to_file_limit(recipe.max_in_flight, count, raise_file_limit())
+    if notice is not None:
+        say(notice, style="yellow")
+    meta = _stored_meta(run_dir)
+    async with AsyncExitStack() as stack:
+        knowledge, pool = None, None
+        if meta is None or count == 1:
+            # One worker lives in this process; several find the graph in the cache and load it themselves.
+            pool = await stack.enter_async_context(connect(inputs.endpoints, base_urls))
+            knowledge = await asyncio.to_thread(Knowledge.load, inputs, say)
+        if meta is None:
+            assert knowledge is not None and pool is not None
+            meta = await resolve_meta(inputs, knowledge, pool, say)
+            await _store_meta(run_dir, meta)
+        workers: list[Worker]
+        if count == 1:
+            assert knowledge is not None and pool is not None
+            runner = make_worker_runner(inputs, knowledge, pool, meta)
+            local = LocalWorker(run_dir, directory.layout, recipe, runner, max_in_flight=max_in_flight)
+            workers = [await stack.enter_async_context(local)]
+        else:
+            del knowledge, pool
+            workers = await _start_workers(directory, base_urls, count, max_in_flight, stack)
+        yield Coordinator(
+            run_dir,
+            recipe,
+            directory.layout,
+            workers,
+            targets=meta.plan.expected_counts("route"),
+            delivered=_delivered(run_dir),
+            max_in_flight=max_in_flight,
+        )
+
+
+async def _start_workers(
+    directory: RunDirectory, base_urls: BaseUrls, count: int, max_in_flight: int, stack: AsyncExitStack
+) -> list[Worker]:
+    """Worker processes, all of them ready."""
+    say(f"Starting {count} workers …")
+    tell = say_once_a_run(say)
+    found: list[ProcessWorker] = []
+    for number in range(count):
+        settings = WorkerSettings(str(directory.path.absolute()), number, count, max_in_flight, base_urls)
+        process = await ProcessWorker.start(
+            number, worker_command(), settings.to_message(), directory.lock_descriptor, tell
+        )
+        stack.push_async_callback(process.close)
+        found.append(process)
+    await asyncio.gather(*(process.wait_ready() for process in found))
+    return list(found)
 
 
 def _stored_meta(run_dir: Path) -> RunMeta | None:
@@ -104,46 +172,27 @@ def _stored_meta(run_dir: Path) -> RunMeta | None:
     return RunMeta.from_meta(meta) if "plan" in meta else None
 
 
-def _start_tally(run_dir: Path, meta: RunMeta) -> Tally:
+async def _store_meta(run_dir: Path, meta: RunMeta) -> None:
+    async with LedgerWriter(run_dir, on_failure=lambda failure: None) as writer:
+        await writer.set_meta(**meta.to_meta(), route_targets=meta.plan.expected_counts("route"))
+
+
+def _delivered(run_dir: Path) -> dict[str, int]:
+    """Route → rows that are there."""
     with LedgerReader(run_dir) as reader:
-        delivered = {
-            group["route"]: group["samples"]
-            for group in reader.tally("route", "verdict")
-            if group["verdict"] == "accepted"
-        }
-    return Tally(meta.plan.rows, meta.plan.expected_counts("route"), Counter(delivered))
-
-
-def _run_state(tally: Tally, pool: LlmPool, writer: LedgerWriter, max_in_flight: int) -> RunState:
-    """The run as its one process sees it."""
-    worker = WorkerState(
-        0,
-        os.getpid(),
-        in_flight=tally.in_flight,
-        max_in_flight=max_in_flight,
-        endpoints=pool.states(),
-        stuck=writer.trouble,
-    )
-    return RunState(
-        phase=tally.phase,
-        planned=tally.planned,
-        targets=dict(tally.targets),
-        delivered=dict(tally.delivered),
-        rejected=dict(tally.rejected),
-        failed=dict(tally.failed),
-        rate_s=tally.rate_s(),
-        eta_s=tally.eta_s(),
-        max_in_flight=max_in_flight,
-        workers=(worker,),
-    )
+        groups = reader.tally("route", "verdict")
+    return {group["route"]: group["samples"] for group in groups if group["verdict"] == "accepted"}
 
 
 class _Interrupts:
-    """First SIGINT or SIGTERM: take nothing new. Second, or before there is anything to drain: leave at once."""
+    """First SIGINT or SIGTERM: take nothing new. Second, or before there is anything to drain: leave at once.
 
-    def __init__(self, stop: StopSwitch) -> None:
-        self.is_filling = False
-        self._stop = stop
+    Attributes:
+        coordinator: The run at work, while there is one.
+    """
+
+    def __init__(self) -> None:
+        self.coordinator: Coordinator | None = None
         self._task = asyncio.current_task()
         self._leaving = False
 
@@ -151,23 +200,23 @@ class _Interrupts:
         """Drain or leave."""
         if self._leaving:
             return
-        if self.is_filling and not self._stop.is_set:
-            self._stop.set()
-            say("Stopping: waiting for the samples in flight (Ctrl-C again to leave at once) …")
+        if self.coordinator is not None and not self.coordinator.is_stopping:
+            self.coordinator.stop()
+            say(f"Stopping: what is in flight has {DRAIN_S:.0f} s to end (Ctrl-C again to leave at once) …")
             return
         self._leaving = True
-        if self.is_filling:
+        if self.coordinator is not None:
             say("Leaving: what is in flight is given up; everything that had ended is committed.")
         assert self._task is not None
         self._task.cancel()
         # Cancelling waits for the last commit; if something does not let go, leave all the same.
-        asyncio.get_running_loop().call_later(DRAIN_LIMIT_S, _exit_now)
+        asyncio.get_running_loop().call_later(LEAVE_LIMIT_S, _exit_now)
 
 
 @contextmanager
-def _interrupts(stop: StopSwitch) -> Iterator[_Interrupts]:
+def _interrupts() -> Iterator[_Interrupts]:
     loop = asyncio.get_running_loop()
-    interrupts = _Interrupts(stop)
+    interrupts = _Interrupts()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupts.on_signal)
     try:

@@ -13,6 +13,15 @@ from routenator.engine.cli.console import EXIT_INCOMPLETE, EXIT_INTERRUPTED, out
 if TYPE_CHECKING:
     from routenator.engine.cli.inputs import RunInputs
 
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        max=256,
+        help="Processes that run samples (default: one for each core, but none for less than 1,000 rows).",
+    ),
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Progress events and the outcome as lines of JSON.")]
 
 
@@ -30,6 +39,7 @@ def generate(
     endpoints: Annotated[
         Path | None, typer.Option(help="Another endpoints file, in place of the recipe's.", dir_okay=False)
     ] = None,
+    workers: Workers = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a dataset: fill every slot of the plan, reject duplicates, refill, write rows and report.
@@ -43,11 +53,12 @@ def generate(
 
     path = find_recipe(recipe)
     overrides = {"rows": rows, "seed": seed, "endpoints": None if endpoints is None else str(endpoints.resolve())}
-    run(load_inputs(path, overrides), out_dir or Path("runs") / path.stem, as_json=as_json)
+    run(load_inputs(path, overrides), out_dir or Path("runs") / path.stem, workers=workers, as_json=as_json)
 
 
 def finalize(
     run_dir: Annotated[Path, typer.Argument(help="Directory of a run.")],
+    workers: Workers = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Bring a run to its end from its directory alone: fill open slots, reject duplicates, refill, write the dataset.
@@ -59,19 +70,20 @@ def finalize(
 
     with LedgerReader(run_dir) as reader:
         inputs = stored_inputs(reader.meta())
-    run(inputs, run_dir, as_json=as_json)
+    run(inputs, run_dir, workers=workers, as_json=as_json)
 
 
-def run(inputs: RunInputs, run_dir: Path, *, as_json: bool) -> None:
+def run(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_json: bool) -> None:
     """Run, then say what came of it and where to look next."""
-    from routenator.engine.cli.execution import execute, run_async
+    from routenator.engine.cli.event_loop import run_async
+    from routenator.engine.cli.execution import execute
     from routenator.engine.datasets.atomic_file import atomic_file
     from routenator.engine.reports.building import report_on
     from routenator.engine.reports.html import render_html
     from routenator.engine.reports.terminal import print_summary
 
     try:
-        outcome = run_async(execute(inputs, run_dir, as_json=as_json))
+        outcome = run_async(execute(inputs, run_dir, workers=workers, as_json=as_json))
     except (KeyboardInterrupt, asyncio.CancelledError):
         say(f"Stopped. Give the same command again to go on, or: routenator finalize {run_dir}")
         raise typer.Exit(EXIT_INTERRUPTED) from None

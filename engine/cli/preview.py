@@ -32,7 +32,7 @@ def preview(
     """
     import orjson
 
-    from routenator.engine.cli.execution import run_async
+    from routenator.engine.cli.event_loop import run_async
     from routenator.engine.cli.inputs import find_recipe, load_inputs
     from routenator.engine.traces.formatting import format_trace
 
@@ -57,6 +57,7 @@ async def _run_samples(inputs: RunInputs, count: int, wanted: dict[str, str | No
     from routenator.engine.datasets.run_meta import RunMeta
     from routenator.engine.routing.plan import Plan
     from routenator.engine.sample import SampleKey
+    from routenator.engine.traces.recording import SpanRecorder
 
     plan = Plan(inputs.tables, inputs.recipe.rows, inputs.recipe.seed)
     fitting = (
@@ -68,4 +69,4 @@ async def _run_samples(inputs: RunInputs, count: int, wanted: dict[str, str | No
     async with open_pool(inputs.endpoints) as pool:
         knowledge = await asyncio.to_thread(Knowledge.load, inputs, say)
         runner = make_runner(inputs, knowledge, pool, RunMeta.from_pack(inputs.pack, plan))
-        return list(await asyncio.gather(*(runner(key) for key in keys)))
+        return list(await asyncio.gather(*(runner(key, SpanRecorder()) for key in keys)))

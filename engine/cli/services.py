@@ -29,8 +29,10 @@ from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.routing.fitting import FittedTable, without_route
 from routenator.engine.routing.plan import Plan
 from routenator.engine.runs.sampling import run_sample
+from routenator.engine.runs.worker import Runner
 from routenator.engine.sample import Grounding, SampleKey, SampleRecord
 from routenator.engine.state import SampleState
+from routenator.engine.traces.recording import SpanRecorder
 from routenator.engine.validation.calibration import (
     Calibration,
     measure_judge,
@@ -47,20 +49,37 @@ from routenator.graphs.sample import build_graph as build_sample_graph
 Say = Callable[[str], None]
 
 
+BaseUrls = dict[str, tuple[str, ...]]
+"""Embedded endpoint → the base URLs of its servers."""
+
+
 @asynccontextmanager
-async def open_pool(endpoints: EndpointsFile) -> AsyncIterator[LlmPool]:
-    """Clients of every endpoint; embedded ones are started, or joined, for as long as the pool is open."""
+async def hold_embedded(endpoints: EndpointsFile) -> AsyncIterator[BaseUrls]:
+    """Embedded servers, started or joined, for as long as the block lasts."""
     with ExitStack() as leases:
         base_urls = {}
         for name in sorted({name for name in endpoints.roles.values() if name is not None}):
             endpoint = endpoints.endpoints[name]
             if endpoint.kind == "embedded":
                 base_urls[name] = await asyncio.to_thread(_start_replicas, endpoint, leases)
-        pool = LlmPool(endpoints, base_urls)
-        try:
-            yield pool
-        finally:
-            await pool.aclose()
+        yield base_urls
+
+
+@asynccontextmanager
+async def connect(endpoints: EndpointsFile, base_urls: BaseUrls, workers: int = 1) -> AsyncIterator[LlmPool]:
+    """Clients of every endpoint, with a share of its limits where ``workers`` processes ask it."""
+    pool = LlmPool(endpoints, base_urls, workers)
+    try:
+        yield pool
+    finally:
+        await pool.aclose()
+
+
+@asynccontextmanager
+async def open_pool(endpoints: EndpointsFile) -> AsyncIterator[LlmPool]:
+    """Clients of every endpoint, and its embedded servers."""
+    async with hold_embedded(endpoints) as base_urls, connect(endpoints, base_urls) as pool:
+        yield pool
 
 
 def _start_replicas(endpoint: Endpoint, leases: ExitStack) -> tuple[str, ...]:
@@ -220,9 +239,9 @@ class SampleRunner:
     deps: Deps
     invoke: Callable[[SampleState], Any]
 
-    async def __call__(self, key: SampleKey) -> SampleRecord:
+    async def __call__(self, key: SampleKey, recorder: SpanRecorder) -> SampleRecord:
         """One sample, start to end."""
-        return await run_sample(key, self.invoke, self.deps.plan)
+        return await run_sample(key, self.invoke, self.deps.plan, recorder)
 
     def prefix_of(self, key: SampleKey) -> str | None:
         """Names the beginning of the sample's prompt: its template and what chooses the few-shot turns."""
@@ -241,6 +260,12 @@ def _fluency(inputs: RunInputs, knowledge: Knowledge) -> FluencyCheck | None:
     if words is None and settings.min_logprob is None:
         return None
     return FluencyCheck(settings.min_logprob, words)
+
+
+def make_worker_runner(inputs: RunInputs, knowledge: Knowledge, pool: LlmPool, meta: RunMeta) -> Runner:
+    """What a worker runs samples with."""
+    runner = make_runner(inputs, knowledge, pool, meta)
+    return Runner(runner, runner.prefix_of, meta.plan, pool.states)
 
 
 def make_runner(inputs: RunInputs, knowledge: Knowledge, pool: LlmPool, meta: RunMeta) -> SampleRunner:

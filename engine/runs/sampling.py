@@ -14,19 +14,19 @@ from routenator.engine.traces.recording import SpanRecorder
 Invoke = Callable[[SampleState], Awaitable[SampleState]]
 
 
-async def run_sample(key: SampleKey, invoke: Invoke, plan: Plan) -> SampleRecord:
+async def run_sample(key: SampleKey, invoke: Invoke, plan: Plan, recorder: SpanRecorder) -> SampleRecord:
     """Take ``key`` through the graph.
 
     Args:
         key: The slot and its round.
         invoke: Runs the compiled graph on a state and returns the final one.
         plan: Gives the stratum of a sample that failed before its first node ended.
+        recorder: Collects the spans; it began with the sample.
 
     Raises:
         AuthError, WrongModelError: The sample errors that are not recorded: nothing can go on, and the slot's round is
             not used up.
     """
-    recorder = SpanRecorder()
     state = start_state(key, recorder)
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     try:

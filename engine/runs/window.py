@@ -1,53 +1,32 @@
-"""The window of samples in flight: as many at once as the recipe allows, each committed as it ends."""
+"""The window of samples in flight: as many at once as allowed, each handed to its ledger as it ends."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from typing import NoReturn
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, NoReturn
 
 from routenator.engine.errors import EndpointError, RunError
-from routenator.engine.ledger.writer import LedgerWriter
-from routenator.engine.runs.tally import Tally
 from routenator.engine.sample import SampleKey, SampleRecord
+from routenator.engine.traces.recording import SpanRecorder
 
 MAX_FAILURES_IN_A_ROW = 25
 """Samples of one route that may fail at their endpoint one after another before the run stops: a dead endpoint must
 not burn the slots' rounds, nor hide behind a route that needs none."""
+DRAIN_S = 15.0
+"""Seconds that the samples in flight have to end once the window is stopped; then they are given up."""
 
-RunSample = Callable[[SampleKey], Awaitable[SampleRecord]]
-
-
-class StopSwitch:
-    """Asks a run to take nothing new; what is in flight ends and is committed."""
-
-    def __init__(self) -> None:
-        self.is_set = False
-        self._failure: BaseException | None = None
-        self._failed = asyncio.Event()
-
-    def set(self) -> None:
-        """Ask."""
-        self.is_set = True
-
-    def fail(self, failure: BaseException) -> None:
-        """Nothing can be committed any more: what is in flight is given up at once."""
-        self.is_set = True
-        self._failure = failure
-        self._failed.set()
-
-    async def raise_failure(self) -> NoReturn:
-        """Wait for a failure and raise it."""
-        await self._failed.wait()
-        assert self._failure is not None
-        raise self._failure
+RunSample = Callable[[SampleKey, SpanRecorder], Awaitable[SampleRecord]]
+Put = Callable[[SampleRecord], Awaitable[Any]]
+"""Hands a finished sample to its ledger; waits while that is behind."""
 
 
 class FailureWatch:
     """Notices that an endpoint is gone, within a pass over the open slots and from pass to pass.
 
     Attributes:
+        samples: Samples of the pass under way that have ended.
         barren: Why the pass under way is in vain: what its last sample failed with, while every one of them failed at
             its endpoint.
     """
@@ -55,15 +34,18 @@ class FailureWatch:
     def __init__(self) -> None:
         self._in_a_row: Counter[str] = Counter()
         self._got_through = False
+        self.samples = 0
         self.barren: str | None = None
 
     def begin_pass(self) -> None:
         """A new pass over the open slots begins."""
         self._got_through = False
+        self.samples = 0
         self.barren = None
 
     def see(self, record: SampleRecord) -> None:
         """Raise `RunError` when a route's endpoint has failed too many samples without one that it did not."""
+        self.samples += 1
         route = record.stratum.route
         if record.error_class != EndpointError.error_class:
             self._in_a_row[route] = 0
@@ -80,47 +62,130 @@ class FailureWatch:
             )
 
 
-async def run_window(
-    keys: Iterator[SampleKey],
-    run_sample: RunSample,
-    writer: LedgerWriter,
-    tally: Tally,
-    max_in_flight: int,
-    stop: StopSwitch,
-    watch: FailureWatch,
-) -> None:
-    """Run every sample of ``keys``, at most ``max_in_flight`` at a time, and commit it.
+class Window:
+    """Runs samples, a bounded number at a time, whatever the number of slots. Made and used on one event loop.
 
-    Returns when all are committed, or, once ``stop`` is set, when those in flight are. Once ``stop`` has failed, what
-    is in flight is given up.
-
-    Raises:
-        RunError: The ledger failed, or too many samples failed one after another.
-        AuthError, WrongModelError: An endpoint refuses our key, or has not the model. Samples in flight are given up;
-            their slots stay open.
+    Args:
+        run_sample: Takes one sample through the graph.
+        put: Hands its record to the ledger.
+        max_in_flight: Samples at once; `set_max_in_flight` changes it while the window is at work.
+        drain_s: Seconds that the samples in flight have to end once the window is stopped.
     """
-    watch.begin_pass()
 
-    async def work() -> None:
-        for key in keys:
-            if stop.is_set:
-                return
-            tally.in_flight += 1
-            try:
-                record = await run_sample(key)
-            finally:
-                tally.in_flight -= 1
-            await writer.put(record)
-            tally.add(record)
-            watch.see(record)
+    def __init__(self, run_sample: RunSample, put: Put, max_in_flight: int, drain_s: float = DRAIN_S) -> None:
+        self.max_in_flight = max_in_flight
+        self._run_sample = run_sample
+        self._put = put
+        self._drain_s = drain_s
+        self._begun: dict[SampleKey, SpanRecorder] = {}
+        self._crew: set[asyncio.Task[None]] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._keys: Iterator[SampleKey] = iter(())
+        self._see: Callable[[SampleRecord], None] = lambda record: None
+        self._has_keys = False
+        self._is_stopping = False
+        self._may_begin = asyncio.Event()
+        self._may_begin.set()
+        self._ended = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._failed = asyncio.Event()
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            # A sample that hangs in a call never reaches the ledger: its failure has to come to the window.
-            guard = group.create_task(stop.raise_failure())
-            await asyncio.wait([group.create_task(work()) for _ in range(max_in_flight)])
-            guard.cancel()
-    except ExceptionGroup as failures:
-        # The first failure is the cause; the others are the same thing seen by a sibling.
-        raise failures.exceptions[0] from None
-    await writer.flush()
+    @property
+    def begun(self) -> Mapping[SampleKey, SpanRecorder]:
+        """The samples in flight, the oldest first."""
+        return self._begun
+
+    async def run(self, keys: Iterator[SampleKey], see: Callable[[SampleRecord], None]) -> None:
+        """Run every sample of ``keys`` and hand it to the ledger.
+
+        Returns when all have ended, or, once the window is stopped, when those in flight have, or are given up.
+
+        Args:
+            keys: Taken one by one, as room comes free.
+            see: Called with each record; what it raises ends the window.
+
+        Raises:
+            RunError: The ledger failed, or ``see`` raised it.
+            AuthError, WrongModelError: An endpoint refuses our key, or has not the model. Samples in flight are given
+                up; their slots stay open.
+        """
+        self._keys, self._see, self._has_keys = keys, see, True
+        self._ended.clear()
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                # A sample that hangs in a call never reaches the ledger: its failure has to come to the window.
+                guard = self._group.create_task(self._raise_failure())
+                self._hire()
+                await self._ended.wait()
+                guard.cancel()
+        except ExceptionGroup as failures:
+            # The first failure is the cause; the others are the same thing seen by a sibling.
+            raise failures.exceptions[0] from None
+        finally:
+            self._group = None
+
+    def pause(self) -> None:
+        """Begin nothing until `resume`; what is in flight ends."""
+        self._may_begin.clear()
+
+    def resume(self) -> None:
+        """Begin samples again."""
+        self._may_begin.set()
+
+    def set_max_in_flight(self, max_in_flight: int) -> None:
+        """Change how many samples may be in flight; a lower number is reached as samples end."""
+        self.max_in_flight = max_in_flight
+        if self._group is not None:
+            self._hire()
+
+    def stop(self) -> None:
+        """Begin nothing more; what is in flight has ``drain_s`` seconds to end."""
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        self._may_begin.set()
+        asyncio.get_running_loop().call_later(self._drain_s, self._give_up)
+
+    def fail(self, failure: BaseException) -> None:
+        """Nothing can be committed any more: what is in flight is given up at once."""
+        self._failure = failure
+        self._failed.set()
+
+    def _give_up(self) -> None:
+        for task in self._crew:
+            task.cancel()
+
+    async def _raise_failure(self) -> NoReturn:
+        await self._failed.wait()
+        assert self._failure is not None
+        raise self._failure
+
+    def _hire(self) -> None:
+        assert self._group is not None
+        while len(self._crew) < self.max_in_flight and self._has_keys and not self._is_stopping:
+            self._crew.add(self._group.create_task(self._work()))
+        if not self._crew:
+            self._ended.set()
+
+    async def _work(self) -> None:
+        """One place in the window: takes samples one after another for as long as the place exists."""
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            while len(self._crew) <= self.max_in_flight:
+                await self._may_begin.wait()
+                key = None if self._is_stopping else next(self._keys, None)
+                if key is None:
+                    self._has_keys = False
+                    return
+                recorder = self._begun[key] = SpanRecorder()
+                try:
+                    record = await self._run_sample(key, recorder)
+                finally:
+                    del self._begun[key]
+                await self._put(record)
+                self._see(record)
+        finally:
+            self._crew.discard(task)
+            if not self._crew:
+                self._ended.set()

@@ -29,6 +29,7 @@ from routenator.engine.routing.targets import Targets
 from routenator.engine.runs.sampling import run_sample
 from routenator.engine.sample import SampleKey, SampleRecord, Stratum
 from routenator.engine.state import SampleState
+from routenator.engine.traces.recording import SpanRecorder
 from routenator.engine.validation.critic import Critic
 from routenator.engine.validation.judge import Judge
 from routenator.engine.validation.lexicon import Lexicon
@@ -121,7 +122,7 @@ class Bench:
         async def invoke(state: SampleState) -> Any:
             return await graph.ainvoke(state, context=self.deps)
 
-        return await run_sample(SampleKey(slot, round), invoke, self.deps.plan)
+        return await run_sample(SampleKey(slot, round), invoke, self.deps.plan, SpanRecorder())
 
 
 def plan_of(stratum: Stratum, seed: int = 7) -> Plan:

@@ -42,9 +42,8 @@ def fake():
 @pytest.fixture
 def at_work(run_files, fake):
     """A run of more rows than a test lets it make, with its process; killed if the test did not end it."""
-    pytest.skip("runs do not open their control socket yet")  # goes as soon as `execute` holds a ControlServer
     files = run_files(fake.base_url, recipe={"rows": 3000, "max_in_flight": 6}, targets=TEXT_ONLY)
-    child = files.start()
+    child = files.start("generate", "--workers", "1")
     try:
         wait_until(lambda: generations(fake) >= 12, child)
         yield files, child

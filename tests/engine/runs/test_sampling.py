@@ -5,6 +5,7 @@ import pytest
 from routenator.engine.errors import AuthError, DeadEndError, EndpointError, ImageError, WrongModelError
 from routenator.engine.runs.sampling import run_sample
 from routenator.engine.sample import Attempt, Candidate, Critique, Finding, SampleKey, Stratum
+from routenator.engine.traces.recording import SpanRecorder
 
 STRATUM = Stratum("text", "search", "image")
 PLAN = SimpleNamespace(stratum=lambda slot: STRATUM)
@@ -14,14 +15,14 @@ async def end_with(**changes):
     async def invoke(state):
         return {**state, **changes}
 
-    return await run_sample(SampleKey(3, 1), invoke, PLAN)
+    return await run_sample(SampleKey(3, 1), invoke, PLAN, SpanRecorder())
 
 
 async def raise_in_graph(error):
     async def invoke(state):
         raise error
 
-    return await run_sample(SampleKey(3, 1), invoke, PLAN)
+    return await run_sample(SampleKey(3, 1), invoke, PLAN, SpanRecorder())
 
 
 def attempt(decision, *findings):

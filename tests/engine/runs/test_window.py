@@ -6,8 +6,7 @@ from factories import make_record
 
 from routenator.engine.errors import AuthError, RunError, WrongModelError
 from routenator.engine.ledger import LedgerReader, LedgerWriter, RunDirectory
-from routenator.engine.runs.tally import Tally
-from routenator.engine.runs.window import MAX_FAILURES_IN_A_ROW, FailureWatch, StopSwitch, run_window
+from routenator.engine.runs.window import DRAIN_S, MAX_FAILURES_IN_A_ROW, FailureWatch, Window
 from routenator.engine.sample import SampleKey
 
 ROWS = 100
@@ -25,17 +24,16 @@ def record_of(key, verdict="accepted", route="text", error_class=None):
     return replace(record, key=key, stratum=stratum, error_class=error_class, error=error_class and "it is gone")
 
 
-async def run(run_dir, sample, stop=None, max_in_flight=8):
-    """Run all slots; returns the tally and the committed counts."""
-    tally = Tally(ROWS, {})
-    try:
-        async with LedgerWriter(run_dir, on_failure=lambda failure: None) as writer:
-            keys = (SampleKey(slot) for slot in range(ROWS))
-            await run_window(keys, sample, writer, tally, max_in_flight, stop or StopSwitch(), FailureWatch())
-    finally:
-        with LedgerReader(run_dir) as reader:
-            tally.committed = reader.counts()
-    return tally
+async def run(run_dir, sample, use=lambda window: None, max_in_flight=8, drain_s=DRAIN_S):
+    """Run all slots; ``use`` is given the window before it begins."""
+    watch = FailureWatch()
+    async with LedgerWriter(run_dir, on_failure=lambda failure: None) as writer:
+        window = Window(lambda key, recorder: sample(key), writer.put, max_in_flight, drain_s)
+        use(window)
+        await window.run((SampleKey(slot) for slot in range(ROWS)), watch.see)
+        assert not window.begun
+        await writer.flush()
+    return window
 
 
 def committed(run_dir):
@@ -55,24 +53,23 @@ async def test_every_sample_runs_once_and_no_more_than_allowed_at_a_time(run_dir
         seen.append(key.slot)
         return record_of(key)
 
-    tally = await run(run_dir, sample, max_in_flight=5)
+    await run(run_dir, sample, max_in_flight=5)
     assert sorted(seen) == list(range(ROWS))
     assert most == 5
-    assert (tally.accepted, tally.in_flight) == (ROWS, 0)
     assert committed(run_dir).accepted == ROWS
 
 
 async def test_stopping_takes_nothing_new_and_commits_what_is_in_flight(run_dir):
-    stop, begun = StopSwitch(), []
+    windows, begun = [], []
 
     async def sample(key):
         begun.append(key)
         if len(begun) == 20:
-            stop.set()
+            windows[0].stop()
         await asyncio.sleep(0.005)
         return record_of(key)
 
-    await run(run_dir, sample, stop)
+    await run(run_dir, sample, windows.append)
     assert 20 <= len(begun) <= 27
     assert committed(run_dir).accepted == len(begun)
 
@@ -128,22 +125,83 @@ async def test_cancelling_gives_up_what_is_in_flight_and_commits_the_rest(run_di
 
 @pytest.mark.fault(39)
 async def test_a_dead_writer_ends_the_window_while_every_sample_hangs(run_dir):
-    stop, hanging = StopSwitch(), asyncio.Event()
+    hanging = asyncio.Event()
 
-    async def sample(key):
+    async def sample(key, recorder):
         hanging.set()
         await asyncio.sleep(3600)
-        return record_of(key)
 
-    async with LedgerWriter(run_dir, on_failure=stop.fail) as writer:
-        keys = (SampleKey(slot) for slot in range(ROWS))
-        window = asyncio.create_task(run_window(keys, sample, writer, Tally(ROWS, {}), 8, stop, FailureWatch()))
+    window = Window(sample, lambda record: writer.put(record), 8)
+    async with LedgerWriter(run_dir, on_failure=window.fail) as writer:
+        at_work = asyncio.create_task(window.run((SampleKey(slot) for slot in range(ROWS)), FailureWatch().see))
         await hanging.wait()
         with pytest.raises(RunError):
             await writer.set_meta(broken=object())  # nothing that JSON can hold: the writer's thread ends
         with pytest.raises(RunError, match="writer failed"):
-            await asyncio.wait_for(window, timeout=20)
+            await asyncio.wait_for(at_work, timeout=20)
     assert committed(run_dir).accepted == 0
+
+
+async def test_a_paused_window_begins_nothing_and_lets_what_is_in_flight_end(run_dir):
+    ended, ten = [], asyncio.Event()
+
+    async def sample(key):
+        await asyncio.sleep(0.002)
+        ended.append(key)
+        if len(ended) == 10:
+            ten.set()
+        return record_of(key)
+
+    async with LedgerWriter(run_dir, on_failure=lambda failure: None) as writer:
+        window = Window(lambda key, recorder: sample(key), writer.put, 4)
+        at_work = asyncio.create_task(window.run((SampleKey(slot) for slot in range(ROWS)), lambda record: None))
+        await ten.wait()
+        window.pause()
+        await asyncio.sleep(0.1)
+        assert not window.begun
+        count = len(ended)
+        await asyncio.sleep(0.05)
+        assert len(ended) == count < ROWS // 2
+        window.resume()
+        await at_work
+    assert sorted(key.slot for key in ended) == list(range(ROWS))
+
+
+async def test_a_window_grows_and_shrinks_while_it_is_at_work(run_dir):
+    running = 0
+    seen = []
+
+    async def sample(key):
+        nonlocal running
+        running += 1
+        seen.append(running)
+        await asyncio.sleep(0.005)
+        running -= 1
+        if len(seen) == 30:
+            window.set_max_in_flight(2)
+            del seen[:]
+        elif window.max_in_flight == 2 and len(seen) == 20:
+            assert max(seen[8:]) <= 2
+            window.set_max_in_flight(12)
+        return record_of(key)
+
+    async with LedgerWriter(run_dir, on_failure=lambda failure: None) as writer:
+        window = Window(lambda key, recorder: sample(key), writer.put, 8)
+        await window.run((SampleKey(slot) for slot in range(ROWS)), lambda record: None)
+    assert max(seen) == 12
+    assert committed(run_dir).accepted == ROWS
+
+
+async def test_a_stopped_window_gives_up_what_does_not_end(run_dir):
+    async def sample(key):
+        if key.slot >= 10:
+            windows[0].stop()
+            await asyncio.sleep(3600)
+        return record_of(key)
+
+    windows = []
+    await asyncio.wait_for(run(run_dir, sample, windows.append, drain_s=0.05), 20)
+    assert committed(run_dir).accepted == 10
 
 
 def test_a_pass_is_barren_only_when_nothing_got_through():

@@ -1,0 +1,111 @@
+"""The worker process of a run with several workers; `generate` starts ``python -m routenator.engine.cli.worker``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from routenator.engine.cli.console import SayHandler
+from routenator.engine.cli.event_loop import run_async
+from routenator.engine.cli.inputs import stored_inputs
+from routenator.engine.cli.services import BaseUrls, Knowledge, connect, make_worker_runner
+from routenator.engine.datasets.run_meta import RunMeta
+from routenator.engine.errors import RouteNatorError
+from routenator.engine.ledger.layout import Layout
+from routenator.engine.ledger.reader import LedgerReader
+from routenator.engine.runs.file_limit import raise_file_limit
+from routenator.engine.runs.worker import LocalWorker
+from routenator.engine.runs.worker_process import Channel, read_messages, serve_worker, to_wire
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What the coordinator tells a worker beside what stands in the run's directory.
+
+    Attributes:
+        base_urls: Of embedded servers, which the coordinator holds.
+        max_in_flight: Samples at once over all workers.
+    """
+
+    run_dir: str
+    number: int
+    workers: int
+    max_in_flight: int
+    base_urls: BaseUrls
+
+    def to_message(self) -> dict[str, Any]:
+        """The first line that the worker reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any]) -> WorkerSettings:
+        """Read what `to_message` gave."""
+        urls = {name: tuple(found) for name, found in message["base_urls"].items()}
+        return cls(**{**message, "base_urls": urls})
+
+
+def worker_command() -> tuple[str, ...]:
+    """Starts a worker process."""
+    # -P: a user's folder with a module of the same name must not be imported.
+    return sys.executable, "-P", "-m", "routenator.engine.cli.worker"
+
+
+async def work(channel: Channel) -> None:
+    """Load what the run names, say that all is ready, and serve the coordinator until it says so."""
+    messages = await read_messages()
+    settings = WorkerSettings.from_message(orjson.loads(await messages.readline()))
+    run_dir = Path(settings.run_dir)
+    try:
+        with LedgerReader(run_dir) as reader:
+            stored = reader.meta()
+        inputs, meta = stored_inputs(stored), RunMeta.from_meta(stored)
+        knowledge = await asyncio.to_thread(Knowledge.load, inputs, channel.say)
+    except RouteNatorError as exc:
+        channel.send(ready=True, error=to_wire(exc))
+        return
+    async with connect(inputs.endpoints, settings.base_urls, settings.workers) as pool:
+        worker = LocalWorker(
+            run_dir,
+            Layout(**stored["layout"]),
+            inputs.recipe,
+            make_worker_runner(inputs, knowledge, pool, meta),
+            number=settings.number,
+            workers=settings.workers,
+            max_in_flight=settings.max_in_flight,
+        )
+        async with worker:
+            await serve_worker(worker, messages, channel)
+
+
+def say_once_a_run(say: Callable[[str], None]) -> Callable[[str], None]:
+    """What several workers say in the same words is said once."""
+    said: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            say(text)
+
+    return tell
+
+
+def main() -> None:
+    """Be a worker."""
+    # The terminal sends Ctrl-C to all of its processes: what follows is for the coordinator to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise_file_limit()
+    channel = Channel()
+    logging.getLogger().addHandler(SayHandler(channel.say))
+    run_async(work(channel))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""Fill every slot: workers run the open ones, duplicates over the whole run are rejected, refill, until all is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from routenator.engine.config import Recipe
+from routenator.engine.datasets.near_duplicates import find_duplicates
+from routenator.engine.ledger.layout import Layout
+from routenator.engine.ledger.reader import LedgerReader
+from routenator.engine.ledger.writer import Duplicate
+from routenator.engine.runs.progress import RateMeter
+from routenator.engine.runs.states import RunState, WorkerState
+from routenator.engine.runs.worker import PassResult, Worker, ledgers_of, owned, share_of
+from routenator.engine.sample import SampleKey
+
+
+class Coordinator:
+    """One run, over all its workers; controlled from the terminal and by the control socket.
+
+    Args:
+        run_dir: The run's directory, whose lock is held.
+        recipe: The run's.
+        layout: How its slots are dealt to ledgers.
+        workers: In the order of their numbers.
+        targets: Route → planned rows.
+        delivered: Route → rows that earlier processes have delivered.
+        max_in_flight: Samples at once over all workers.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        recipe: Recipe,
+        layout: Layout,
+        workers: Sequence[Worker],
+        *,
+        targets: Mapping[str, int],
+        delivered: Mapping[str, int],
+        max_in_flight: int,
+    ) -> None:
+        self.is_stopping = False
+        self._run_dir = run_dir
+        self._recipe = recipe
+        self._layout = layout
+        self._workers = tuple(workers)
+        self._targets = dict(targets)
+        self._before = Counter(delivered)
+        self._duplicates: Counter[str] = Counter()
+        self._max_in_flight = max_in_flight
+        self._is_paused = False
+        self._phase = "generate"
+        self._meter = RateMeter()
+
+    async def fill(self) -> str | None:
+        """Run passes over the open slots until none is left, the rounds are used up, or the run is stopped.
+
+        A pass runs each open slot once, in its next round; then exact and near duplicates of the whole run are
+        rejected and their slots are open again. A pass in which every sample failed at its endpoint is the last one:
+        the next would use up the slots' rounds for nothing.
+
+        Returns:
+            Why slots with rounds left were given up, or ``None``.
+
+        Raises:
+            RunError, AuthError, WrongModelError: A worker cannot go on; the others are stopped.
+        """
+        with LedgerReader(self._run_dir) as reader:
+            while not self.is_stopping:
+                self._phase = "generate"
+                results = await self._run_pass()
+                self._phase = "dedup"
+                await self._reject_duplicates()
+                if next(reader.open_slots(self._recipe.max_rounds), None) is None:
+                    return None
+                if (barren := _why_barren(results)) is not None:
+                    return barren
+        return None
+
+    def state(self) -> RunState:
+        """How the run does now."""
+        workers = tuple(worker.state() for worker in self._workers)
+        delivered = self._before + _sum(workers, lambda worker: worker.accepted)
+        delivered.subtract(self._duplicates)
+        rows = delivered.total()
+        self._meter.see(rows)
+        planned = sum(self._targets.values())
+        return RunState(
+            phase=self._phase,
+            planned=planned,
+            targets=self._targets,
+            delivered=dict(delivered),
+            rejected=dict(_sum(workers, lambda worker: worker.rejected) + self._duplicates),
+            failed=dict(_sum(workers, lambda worker: worker.failed)),
+            rate_s=self._meter.rate_s(),
+            eta_s=self._meter.eta_s(planned - rows),
+            max_in_flight=self._max_in_flight,
+            paused=self._is_paused,
+            workers=workers,
+        )
+
+    def pause(self) -> None:
+        """Begin no more samples; those in flight end."""
+        self._is_paused = True
+        for worker in self._workers:
+            worker.pause()
+
+    def resume(self) -> None:
+        """Begin samples again."""
+        self._is_paused = False
+        for worker in self._workers:
+            worker.resume()
+
+    def stop(self) -> None:
+        """Begin nothing more; `fill` returns when what is in flight has ended or was given up."""
+        self.is_stopping = True
+        for worker in self._workers:
+            worker.stop()
+
+    def set_max_in_flight(self, max_in_flight: int) -> None:
+        """Change how many samples may be in flight, over all workers; each has at least one."""
+        self._max_in_flight = max_in_flight
+        for worker in self._workers:
+            worker.set_max_in_flight(share_of(max_in_flight, len(self._workers)))
+
+    async def _run_pass(self) -> list[PassResult]:
+        """A pass over all workers; the first failure cancels the others."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(worker.run_pass()) for worker in self._workers]
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    async def _reject_duplicates(self) -> None:
+        """Reject all accepted rows but the first of each group of exact or near duplicates."""
+        found, routes = await asyncio.to_thread(_find_duplicates, self._run_dir, self._recipe.dedup.near_threshold)
+        if not found:
+            return
+        for number, worker in enumerate(self._workers):
+            ledgers = ledgers_of(number, len(self._workers), self._layout)
+            if own := owned(found, self._layout, ledgers):
+                await worker.mark_duplicates(own)
+        self._duplicates.update(routes)
+
+
+def _why_barren(results: Sequence[PassResult]) -> str | None:
+    """Why no sample of the pass got past its endpoint, or ``None`` if one did or there was none."""
+    reasons = [result.barren for result in results if result.samples]
+    return reasons[-1] if reasons and None not in reasons else None
+
+
+def _sum(workers: Sequence[WorkerState], counts: Callable[[WorkerState], Mapping[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for worker in workers:
+        total.update(counts(worker))
+    return total
+
+
+def _find_duplicates(run_dir: Path, near_threshold: float) -> tuple[list[Duplicate], Counter[str]]:
+    """Rows that repeat another, and how many of them each route wrote."""
+    with LedgerReader(run_dir) as reader:
+        columns = reader.accepted_columns("slot", "round", "query", "route")
+        rows, routes = [], {}
+        for slot, round, query, route in columns:
+            key = SampleKey(slot, round)
+            routes[key] = route
+            rows.append((key, query))
+    found = find_duplicates(rows, near_threshold)
+    return (
+        [Duplicate(item.key, item.duplicate_of, item.kind) for item in found],
+        Counter(routes[item.key] for item in found),
+    )

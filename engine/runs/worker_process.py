@@ -1,0 +1,292 @@
+"""A worker in a process of its own: lines of JSON over its standard input and output.
+
+The coordinator sends ``{"do": …}``, with an ``id`` where it waits for an answer; the process sends ``{"id", "result"}``
+or ``{"id", "error"}``, its state twice a second, and what it has to say. A process whose input ends has lost its
+coordinator and leaves at once: what it has committed stays, the rest is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any, Self
+
+import orjson
+from pydantic import TypeAdapter
+
+from routenator.engine.errors import AuthError, RouteNatorError, RunError, WrongModelError
+from routenator.engine.ledger.writer import Duplicate
+from routenator.engine.runs.states import WorkerState
+from routenator.engine.runs.worker import LocalWorker, PassResult
+from routenator.engine.sample import SampleKey
+
+STATE_INTERVAL_S = 0.5
+LEAVE_S = 3.0
+"""Seconds that a worker has for its last commit when the run is left."""
+_LONGEST_LINE_BYTES = 1 << 26
+_STDERR_LINES = 15
+_ERRORS: dict[str, type[RouteNatorError]] = {kind.__name__: kind for kind in (AuthError, WrongModelError, RunError)}
+
+_STATE = TypeAdapter(WorkerState)
+
+
+class ProcessWorker:
+    """A `routenator.engine.runs.worker.Worker` whose samples run in another process.
+
+    Args:
+        number: 0 to workers - 1.
+        process: The process; it has our pipes.
+        say: Takes what the worker has to say.
+    """
+
+    def __init__(self, number: int, process: Process, say: Callable[[str], None]) -> None:
+        self._number = number
+        self._process = process
+        self._say = say
+        self._state = WorkerState(number, process.pid)
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
+        self._is_leaving = False
+        loop = asyncio.get_running_loop()
+        self._ready: asyncio.Future[None] = loop.create_future()
+        self._readers = (loop.create_task(self._read()), loop.create_task(self._read_stderr()))
+
+    @classmethod
+    async def start(
+        cls,
+        number: int,
+        command: Sequence[str],
+        settings: Mapping[str, Any],
+        lock_descriptor: int,
+        say: Callable[[str], None],
+    ) -> Self:
+        """Start the process and send it its settings; `wait_ready` says when it can be asked.
+
+        Args:
+            number: Of the worker.
+            command: Program and arguments; keys come to it through its environment.
+            settings: Sent as its first line; JSON-able.
+            lock_descriptor: The run's lock, which the process holds as long as it lives.
+            say: Takes what the worker has to say.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            pass_fds=(lock_descriptor,),
+            limit=_LONGEST_LINE_BYTES,
+        )
+        worker = cls(number, process, say)
+        worker._send(settings)
+        return worker
+
+    async def wait_ready(self) -> None:
+        """Return when the worker has loaded all that it needs.
+
+        Raises:
+            RunError: It cannot.
+        """
+        await self._ready
+
+    async def run_pass(self) -> PassResult:
+        """See `Worker.run_pass`."""
+        return PassResult(**await self._ask({"do": "pass"}))
+
+    async def mark_duplicates(self, duplicates: Sequence[Duplicate]) -> None:
+        """See `Worker.mark_duplicates`."""
+        rows = [(item.key.slot, item.key.round, item.of, item.kind) for item in duplicates]
+        await self._ask({"do": "mark", "duplicates": rows})
+
+    def state(self) -> WorkerState:
+        """The last state that came: at most `STATE_INTERVAL_S` old; after a pass, that of its end."""
+        return self._state
+
+    def pause(self) -> None:
+        """See `Worker.pause`."""
+        self._send({"do": "pause"})
+
+    def resume(self) -> None:
+        """See `Worker.resume`."""
+        self._send({"do": "resume"})
+
+    def stop(self) -> None:
+        """See `Worker.stop`."""
+        self._send({"do": "stop"})
+
+    def set_max_in_flight(self, max_in_flight: int) -> None:
+        """See `Worker.set_max_in_flight`."""
+        self._send({"do": "set", "max_in_flight": max_in_flight})
+
+    async def close(self) -> None:
+        """Let the process commit and leave; end it if it does not."""
+        self._is_leaving = True
+        self._send({"do": "leave"})
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        finally:
+            for reader in self._readers:
+                reader.cancel()
+            await asyncio.gather(*self._readers, return_exceptions=True)
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError, RuntimeError):  # it has gone: `_read` says so to whoever waits
+            self._process.stdin.write(orjson.dumps(message) + b"\n")
+
+    async def _ask(self, message: dict[str, Any]) -> Any:
+        identifier = next(self._ids)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[identifier] = answer
+        if self._process.returncode is not None:
+            answer.set_exception(self._death())
+        self._send(message | {"id": identifier})
+        try:
+            return await answer
+        finally:
+            del self._waiting[identifier]
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            message = orjson.loads(line)
+            if "state" in message:
+                self._state = _STATE.validate_python(message["state"])
+            if "say" in message:
+                self._say(message["say"])
+            if message.get("ready"):
+                self._settle(self._ready, None, message.get("error"))
+            answer = self._waiting.get(message.get("id", 0))
+            if answer is not None:
+                self._settle(answer, message.get("result"), message.get("error"))
+        await self._process.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await asyncio.shield(self._readers[1])
+        for future in (self._ready, *self._waiting.values()):
+            if not future.done() and not self._is_leaving:
+                future.set_exception(self._death())
+
+    async def _read_stderr(self) -> None:
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            self._stderr.append(line.decode("utf-8", "replace").rstrip())
+
+    def _settle(self, future: asyncio.Future[Any], result: Any, error: Mapping[str, Any] | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(_ERRORS.get(error["kind"], RunError)(error["what"], hint=error["hint"]))
+
+    def _death(self) -> RunError:
+        code = self._process.returncode
+        how = f"exit code {code}"
+        if code is not None and code < 0:
+            how = signal.Signals(-code).name
+        said = f"; it said last: {self._stderr[-1]}" if self._stderr else ""
+        return RunError(
+            f"worker {self._number} (process {self._process.pid}) ended unexpectedly: {how}{said}",
+            hint="Everything that it had committed is kept. Give the same command again to go on",
+        )
+
+
+class Channel:
+    """The worker process's own end: lines to the coordinator on what was its standard output.
+
+    From now on, whatever else is printed goes to standard error: a stray line must not look like a message.
+    """
+
+    def __init__(self) -> None:
+        self._descriptor = os.dup(1)
+        os.dup2(2, 1)
+
+    def send(self, **message: Any) -> None:
+        """One message. A coordinator that has gone ends this process."""
+        data = orjson.dumps(message) + b"\n"
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError:
+            os._exit(1)
+
+    def say(self, text: str) -> None:
+        """One line for the person at the terminal."""
+        self.send(say=text)
+
+
+async def read_messages() -> asyncio.StreamReader:
+    """What the coordinator sends, as a stream of lines."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=_LONGEST_LINE_BYTES)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+    return reader
+
+
+async def serve_worker(worker: LocalWorker, messages: asyncio.StreamReader, channel: Channel) -> None:
+    """Do what the coordinator asks until it says that this is the end."""
+    tasks: set[asyncio.Task[None]] = {asyncio.create_task(_tell_state(worker, channel))}
+    channel.send(ready=True)
+    try:
+        while line := await messages.readline():
+            message = orjson.loads(line)
+            match message["do"]:
+                case "pass" | "mark":
+                    task = asyncio.create_task(_answer(worker, message, channel))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+                case "pause":
+                    worker.pause()
+                case "resume":
+                    worker.resume()
+                case "stop":
+                    worker.stop()
+                case "set":
+                    worker.set_max_in_flight(message["max_in_flight"])
+                case "leave":
+                    return
+        os._exit(1)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _tell_state(worker: LocalWorker, channel: Channel) -> None:
+    while True:
+        channel.send(state=asdict(worker.state()))
+        await asyncio.sleep(STATE_INTERVAL_S)
+
+
+async def _answer(worker: LocalWorker, message: Mapping[str, Any], channel: Channel) -> None:
+    try:
+        result = None
+        if message["do"] == "pass":
+            result = asdict(await worker.run_pass())
+        else:
+            await worker.mark_duplicates(
+                [Duplicate(SampleKey(slot, round), of, kind) for slot, round, of, kind in message["duplicates"]]
+            )
+    except RouteNatorError as exc:
+        channel.send(id=message["id"], error=to_wire(exc), state=asdict(worker.state()))
+    else:
+        channel.send(id=message["id"], result=result, state=asdict(worker.state()))
+
+
+def to_wire(error: RouteNatorError) -> dict[str, Any]:
+    """An error as a message holds it."""
+    return {"kind": type(error).__name__, "what": error.what, "hint": error.hint}
