@@ -26,10 +26,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kg": {"domain"},
     "prompting": {"domain", "routing"},
     "validation": {"domain", "llm", "prompting", "routing"},
+    "population": {"domain", "embedding", "routing", "validation"},
     "datasets": {"domain", "routing"},
     "training": {"datasets", "domain", "llm"},
     "evaluation": {"datasets", "domain", "embedding", "llm", "training"},
-    "reports": {"datasets", "domain", "ledger", "routing", "validation"},
+    "reports": {"datasets", "domain", "ledger", "population", "routing", "validation"},
     # What flows through the graph, and what its nodes may use.
     "state": {"traces"},
     "deps": {"domain", "kg", "llm", "prompting", "routing", "validation"},

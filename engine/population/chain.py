@@ -16,7 +16,14 @@ from routenator.engine.population.declared import NO_CATEGORY
 from routenator.engine.population.dependence import Dependence, measure_dependence
 from routenator.engine.population.profile import NOT_NAMED
 from routenator.engine.population.result import FittedAxis
-from routenator.engine.population.shares import Group, Observation, Share, beta_interval, conditional_shares, count_shares
+from routenator.engine.population.shares import (
+    Group,
+    Observation,
+    Share,
+    beta_interval,
+    conditional_shares,
+    count_shares,
+)
 from routenator.engine.routing.targets import KEYWORD_POSITIONS, PHRASINGS
 
 Row = Mapping[str, str]
@@ -199,8 +206,8 @@ class Chain:
             kind = _kind(group) if axis == "keyword_position" else ()
             coarse = (group[0], *group[2:]) if axis == "keyword_position" else group[: len(given) > 1]
             found = counts.get((*kind, *coarse)) or counts[kind]
-            for share in count_shares({value: found[value] for value in order if found[value]}, group):
-                borrowed.append(replace(share, rows=0, of=0))
+            lent = count_shares({value: found[value] for value in order if found[value]}, group)
+            borrowed += [replace(share, rows=0, of=0) for share in lent]
         kept = [share for share in shares if share.given in reachable]
         self._append(FittedAxis(axis, given, (*kept, *borrowed), lean))
 

@@ -44,7 +44,9 @@ class Dependence:
         return self.gain > 0 and self.p_value < _SIGNIFICANT
 
 
-def measure_dependence(axis: str, on: str, given: tuple[str, ...], rows: Sequence[tuple[Group, str, str]]) -> Dependence:
+def measure_dependence(
+    axis: str, on: str, given: tuple[str, ...], rows: Sequence[tuple[Group, str, str]]
+) -> Dependence:
     """Test independence of two values within groups.
 
     Args:

@@ -14,7 +14,7 @@ from routenator.engine.population.chain import Chain, Row
 from routenator.engine.population.declared import DeclaredPack
 from routenator.engine.population.limits import describe_limits, unseen_combinations
 from routenator.engine.population.misspelling import MisspellingEstimate, estimate_misspelling
-from routenator.engine.population.profile import QueryProfile, check_names, profile
+from routenator.engine.population.profile import QueryProfile, check_names, profile, spelling_texts
 from routenator.engine.population.queries import QueryFile, RealQuery
 from routenator.engine.population.result import FittedAxis, PopulationFit
 from routenator.engine.population.shares import Share, count_shares
@@ -66,7 +66,7 @@ def fit_population(
     fitted += chain.fitted
     misspelling = None
     if dictionary is not None:
-        misspelling = estimate_misspelling(_spelling_texts(queries, pack), frozenset(dictionary) | pack.words)
+        misspelling = estimate_misspelling(spelling_texts(queries, pack), frozenset(dictionary) | pack.words)
     if misspelling is None:
         notices.append("Misspelt words are not estimated: they need the sentence model's words and some hundred rows.")
     elif "noise" in axes:
@@ -132,8 +132,8 @@ def _build_chain(
             notices.append(f"Casing is a table of its own: jointly there would be more than {MOST_CELLS:,} cells.")
         if dropped := len(rows) - len(chain.rows):
             notices.append(
-                f"{dropped:,} rows ({dropped / len(rows):.1%}) with a combination of arguments that was seen fewer than "
-                f"{fewest} times in its function were left out of the joint table, which would be too large."
+                f"{dropped:,} rows ({dropped / len(rows):.1%}) are left out of the joint table, which would be too "
+                f"large: their combination of arguments was seen fewer than {fewest} times in its function."
             )
         return chain
     message = f"functions, arguments, categories and lengths make more than {MOST_CELLS:,} cells"
@@ -146,23 +146,15 @@ def _counts(rows: Iterable[Row], axis: str) -> Counter[str]:
 
 def _weights(axis: str, weights: Mapping[str, float]) -> FittedAxis:
     total = sum(weights.values())
-    shares = (Share((), value, 0, 0, weight / total, weight / total, weight / total) for value, weight in weights.items())
+    shares = (
+        Share((), value, 0, 0, weight / total, weight / total, weight / total) for value, weight in weights.items()
+    )
     return FittedAxis(axis, (), tuple(shares))
 
 
 def _noise(found: MisspellingEstimate, rows: int) -> FittedAxis:
     clean = Share((), "none", 0, rows, 1 - found.share, 1 - found.high, 1 - found.low)
     return FittedAxis("noise", (), (clean, Share((), "typo", 0, rows, found.share, found.low, found.high)))
-
-
-def _spelling_texts(queries: Iterable[RealQuery], pack: DeclaredPack) -> list[tuple[str, list[str]]]:
-    """Each query with the names in it, whose spelling nobody can judge."""
-    texts = []
-    for query in queries:
-        free = pack.functions[query.function].texts if query.function else frozenset[str]()
-        names = [value for name, values in (query.arguments or {}).items() if name in free for value in values]
-        texts.append((query.query, names))
-    return texts
 
 
 def _keep_labels(present: Sequence[FittedTable]) -> Iterable[dict[str, Any]]:

@@ -14,6 +14,7 @@ from routenator.engine.population.shares import unseen_share
 FEWEST_ROWS = 30
 """Rows of a function below which its shares are hardly known."""
 _FEW_IN_CELL = 5
+_UNSEEN_WORTH_SAYING = 0.02
 # Two-sided 5 % level and a power of 80 %: the normal quantiles 1.96 + 0.84.
 _DETECTABLE_SIGMAS = 2.80
 
@@ -62,22 +63,19 @@ def _of_functions(fit: PopulationFit) -> list[str]:
     if few := [name for name, count in rows.items() if count < FEWEST_ROWS]:
         found.append(f"Fewer than {FEWEST_ROWS} rows: {', '.join(few)}. Their shares are hardly more than guesses.")
     least = min(rows.values())
-    found.append(
-        f"Within a function ({least:,} rows and more) a share near 10 % is known to ±{_points(_margin(least, 0.1))} points."
-    )
+    margin = _points(_margin(least, 0.1))
+    found.append(f"Within a function ({least:,} rows and more) a share near 10 % is known to ±{margin} points.")
     return found
 
 
 def _of_combinations(fit: PopulationFit) -> list[str]:
-    found = []
-    for one in fit.unseen:
-        if one.share >= 0.02:
-            found.append(
-                f"{one.function}: {one.once} of {one.combinations} combinations of arguments were seen once; about "
-                f"{_points(one.share, 0)} % of its real queries have one that was not seen (at most {_points(one.high, 0)} %). "
-                "None is invented."
-            )
-    return found
+    return [
+        f"{one.function}: {one.once} of {one.combinations} combinations of arguments were seen once; about "
+        f"{_points(one.share, 0)} % of its real queries have one that was not seen (at most "
+        f"{_points(one.high, 0)} %). None is invented."
+        for one in fit.unseen
+        if one.share >= _UNSEEN_WORTH_SAYING
+    ]
 
 
 def _of_groups(fit: PopulationFit) -> list[str]:

@@ -46,8 +46,8 @@ class QueryProfile:
 
 
 def profile(query: RealQuery, pack: DeclaredPack) -> QueryProfile:
-    """Measure one query; its function must be the pack's."""
-    declared = None if query.function is None else pack.functions[query.function]
+    """Measure one query. The category of a function that is not the pack's is not known: it counts as none."""
+    declared = pack.functions.get(query.function or "")
     category = NO_CATEGORY if declared is None else _category_of(query, declared, pack)
     last = query.query.rstrip(" \t\n\"')")[-1:]
     return QueryProfile(
@@ -73,6 +73,16 @@ def _category_of(query: RealQuery, declared: DeclaredFunction, pack: DeclaredPac
     named = pack.lexicon.mentions(values[0], query.language)
     # "movie times" may name movies as well: what covers more of the value is meant.
     return max(named, key=lambda mention: mention.stop - mention.start).category if named else NOT_NAMED
+
+
+def spelling_texts(queries: Iterable[RealQuery], pack: DeclaredPack) -> list[tuple[str, list[str]]]:
+    """Each query with the names in it, whose spelling nobody can judge."""
+    texts = []
+    for query in queries:
+        declared = pack.functions.get(query.function or "")
+        names = [] if declared is None else [name for name in query.present if name in declared.texts]
+        texts.append((query.query, [value for name in names for value in (query.arguments or {})[name]]))
+    return texts
 
 
 def check_names(path: Path, queries: Iterable[RealQuery], pack: DeclaredPack) -> None:

@@ -130,7 +130,9 @@ def conditional_shares(
     for fine, (kind, coarse) in above.items():
         own, whole = by_coarse[coarse], by_kind[kind]
         prior = np.array([(own[v] + whole[v] / whole.total()) / (own.total() + 1) for v in order])
-        prior[[(own[v] == 0 and p < _NEGLIGIBLE) or not possible(fine, v) for v, p in zip(order, prior, strict=True)]] = 0
+        prior[
+            [(own[v] == 0 and p < _NEGLIGIBLE) or not possible(fine, v) for v, p in zip(order, prior, strict=True)]
+        ] = 0
         prior[[by_fine[fine][v] > 0 and p == 0 for v, p in zip(order, prior, strict=True)]] = _NEGLIGIBLE
         priors[fine] = prior / prior.sum()
     counts = {fine: np.array([by_fine[fine][value] for value in order], dtype=np.float64) for fine in above}

@@ -11,6 +11,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from routenator.engine.display import show, show_line
+from routenator.engine.reports.against import Against
+from routenator.engine.reports.against_wording import (
+    describe_check,
+    describe_distance,
+    describe_leaks,
+    describe_misspelling,
+    describe_quartiles,
+    describe_test,
+    describe_vocabulary,
+)
 from routenator.engine.reports.report import Cell, Comparison, Funnel, LengthSummary, Report
 from routenator.engine.reports.wording import (
     axis_name,
@@ -30,8 +40,8 @@ _CHART_WIDTH, _CHART_HEIGHT, _AXIS_HEIGHT = 480, 130, 18
 _MOST_BARS = 48
 
 
-def render_html(report: Report) -> str:
-    """The whole page. The same report gives the same text."""
+def render_html(report: Report, against: Against | None = None) -> str:
+    """The whole page, with a section on real queries where there are any. The same report gives the same text."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -57,10 +67,18 @@ def render_html(report: Report) -> str:
         "target_width": _target_width,
         "histogram": _histogram,
         "funnel_bar": _funnel_bar,
+        "leaks": describe_leaks,
+        "leak_check": describe_check,
+        "two_samples": describe_test,
+        "distance": describe_distance,
+        "quartiles": describe_quartiles,
+        "vocabulary": describe_vocabulary,
+        "misspelling": describe_misspelling,
     }
     samples = sum(funnel.samples for funnel in report.routes)
     return environment.get_template(_TEMPLATE).render(
         report=report,
+        against=against,
         met=report.missing == 0 and not report.deficits,
         target_sentence=describe_target(report),
         samples=samples,

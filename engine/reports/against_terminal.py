@@ -1,0 +1,89 @@
+"""A run beside real queries, on a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from routenator.engine.display import show_line
+from routenator.engine.reports.against import Against, AxisDistance
+from routenator.engine.reports.against_wording import (
+    describe_check,
+    describe_distance,
+    describe_leaks,
+    describe_misspelling,
+    describe_quartiles,
+    describe_test,
+    describe_vocabulary,
+)
+from routenator.engine.reports.wording import percent
+
+_WIDTH = 100
+_MOST_VALUES = 8
+_MOST_MATCHES = 10
+
+
+def print_against(against: Against, console: Console) -> None:
+    """Verdicts first, then the distances that explain them."""
+    width = min(console.width, _WIDTH)
+
+    def put(line: str, style: str = "") -> None:
+        console.print(Text(show_line(line), style=style), width=width)
+
+    put(f"Against {against.real_rows:,} real queries of {against.source}: {against.synthetic_rows:,} rows", "bold")
+    put(describe_leaks(against), "bold red" if against.is_leak else "green")
+    for check in against.leaks:
+        put(f"- {describe_check(check)}")
+        for match in check.matches[: _MOST_MATCHES if check.is_leak else 0]:
+            words = f", {match.words} words" if match.words else ""
+            put(f"    {match.text} and line {match.line}: {match.kind}{words}", "dim")
+    if against.tests:
+        put("")
+        put("Can a simple model tell rows from real queries?", "bold")
+    for test in against.tests:
+        put(f"- {describe_test(test)}")
+        put(f"    speaks for a row: {', '.join(test.synthetic_signs) or 'nothing'}", "dim")
+        put(f"    speaks for a real query: {', '.join(test.real_signs) or 'no form'}", "dim")
+    for distance in against.axes:
+        put("")
+        _print_axis(distance, console, width)
+    put("")
+    put("Words in a query: quartiles", "bold")
+    table = _table("", "rows", "real")
+    for lengths in against.lengths:
+        values = describe_quartiles(lengths.synthetic), describe_quartiles(lengths.real)
+        table.add_row(Text(show_line(lengths.function)), *values)
+    console.print(table, width=width)
+    put("")
+    put(describe_misspelling(against))
+    put(describe_vocabulary(against))
+
+
+def _print_axis(distance: AxisDistance, console: Console, width: int) -> None:
+    console.print(Text.assemble((_title(distance.axis), "bold"), f": {describe_distance(distance)}"), width=width)
+    rows, real = (sum(cell[side] for cell in distance.cells) for side in (1, 2))
+    table = _table("", "rows", "real", "difference")
+    for value, synthetic_count, real_count in distance.cells[:_MOST_VALUES]:
+        difference = synthetic_count / rows - real_count / real
+        table.add_row(
+            Text(show_line(value, 40)),
+            percent(synthetic_count / rows),
+            percent(real_count / real),
+            f"{100 * difference:+.1f}",
+        )
+    console.print(table, width=width)
+    if len(distance.cells) > _MOST_VALUES:
+        console.print(Text(f"  and {len(distance.cells) - _MOST_VALUES} more", style="dim"), width=width)
+
+
+def _title(axis: str) -> str:
+    return {"ending": "Last punctuation"}.get(axis, axis.replace("_", " ").capitalize())
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 1))
+    table.add_column(columns[0], min_width=24)
+    for column in columns[1:]:
+        table.add_column(column, justify="right")
+    return table
