@@ -6,10 +6,10 @@ re-grounds (back to the walk) or rejects.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command
 
 from routenator.engine.deps import Deps
 from routenator.engine.nodes.critique import critique
@@ -23,37 +23,39 @@ from routenator.engine.state import SampleState
 
 SampleGraph = CompiledStateGraph[SampleState, Deps, SampleState, SampleState]
 
-GENERATORS: dict[Hashable, str] = {modality: f"generate_{modality}" for modality in MODALITIES}
+GENERATORS = {modality: f"generate_{modality}" for modality in MODALITIES}
 
 
-async def choose_generator(state: SampleState) -> str:
-    """Modality of the slot's route. A coroutine, as every edge here: LangGraph runs a plain function in a thread."""
+async def walk_on(state: SampleState, runtime: Runtime[Deps]) -> Command[str]:
+    """``walk``, then the generator of the slot's route.
+
+    A node that says itself what follows saves LangGraph the reading of the state for an edge that chooses: 110 µs.
+    """
     assert state["stratum"] is not None
-    return state["stratum"].route
+    return Command(update=await walk(state, runtime), goto=GENERATORS[state["stratum"].route])
 
 
-async def follow_decision(state: SampleState) -> str:
-    """``accept``, ``reject``, ``reground``, or ``revise_<modality>``."""
-    decision = state["decision"]
-    assert decision is not None
-    return f"revise_{await choose_generator(state)}" if decision == "revise" else decision
+async def critique_on(state: SampleState, runtime: Runtime[Deps]) -> Command[str]:
+    """``critique``, then what it decided: the end, another attempt of the same generator, or another walk."""
+    update = await critique(state, runtime)
+    decision = update["decision"]
+    assert state["stratum"] is not None and decision is not None
+    after = {"accept": END, "reject": END, "reground": "walk", "revise": GENERATORS[state["stratum"].route]}
+    return Command(update=update, goto=after[decision])
 
 
 def build_graph() -> SampleGraph:
     """Compile the graph. No checkpointer: the committed row is the unit of resume."""
     builder: StateGraph[SampleState, Deps, SampleState, SampleState] = StateGraph(SampleState, context_schema=Deps)
     builder.add_node("route", route)
-    builder.add_node("walk", walk)
+    builder.add_node("walk", walk_on, destinations={generator: modality for modality, generator in GENERATORS.items()})
     builder.add_node("generate_heuristic", generate_heuristic)
     builder.add_node("generate_text", generate_text)
     builder.add_node("generate_vision", generate_vision)
-    builder.add_node("critique", critique)
+    after = {generator: f"revise_{modality}" for modality, generator in GENERATORS.items()}
+    builder.add_node("critique", critique_on, destinations={**after, "walk": "reground", END: "accept, reject"})
     builder.add_edge(START, "route")
     builder.add_edge("route", "walk")
-    builder.add_conditional_edges("walk", choose_generator, dict(GENERATORS))
     for generator in GENERATORS.values():
         builder.add_edge(generator, "critique")
-    after: dict[Hashable, str] = {"accept": END, "reject": END, "reground": "walk"}
-    after |= {f"revise_{modality}": generator for modality, generator in GENERATORS.items()}
-    builder.add_conditional_edges("critique", follow_decision, after)
     return builder.compile(name="sample")
