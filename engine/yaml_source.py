@@ -151,7 +151,8 @@ def collect_faults(source: YamlSource, exc: ValidationError) -> list[Fault]:
             message = "required key is missing"
         else:
             message = item["msg"].removeprefix("Value error, ")
-            if isinstance(item["input"], str | int | float | bool):
+            # Our own validators quote what may be shown; people paste keys into the fields that refuse them.
+            if item["type"] != "value_error" and isinstance(item["input"], str | int | float | bool):
                 message += f" (got {item['input']!r})"
         faults.append(source.fault(loc, message.rstrip("."), _FIXES.get(item["type"], "Correct the value")))
     return faults

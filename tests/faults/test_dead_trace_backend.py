@@ -166,24 +166,16 @@ def test_without_the_packages_of_opentelemetry_one_line_says_what_to_install(run
     ]
 
 
-@pytest.mark.fault(38)
-def test_a_follower_sends_what_a_run_at_work_commits_and_ends_with_it(run_files):
-    with serve_in_thread(FakeEndpoint(answer=slowly, vision=True)) as fake, receive() as (url, taken, _):
-        files, run = start_and_wait_for_a_sample(run_files, fake)
-        follower = files.start("traces", "export", "--otlp", url, "--follow")
-        ended, followed = finish(run), finish(follower)
-    assert (ended.code, followed.code) == (0, 0), ended.err + followed.err
-    ids = trace_ids(taken)
-    assert len(ids) == len(set(ids)) == files.query("SELECT count(*) FROM sample")[0][0]
-    assert len(taken) > 1, "it did not wait for the end of the run"
+def start_run_that_waits_for(asked, fake, run_files):
+    """A run that has committed something, and is slow until a follower has asked its backend."""
 
+    def answer(body):
+        if facts_of(body) is None:
+            return WRITER.answer(body)
+        return Reply.json({"query": WRITER.query(body)}, delay_s=0 if asked else 1.0)
 
-def slowly(body):
-    return Reply.json({"query": WRITER.query(body)}, delay_s=0.3) if facts_of(body) else WRITER.answer(body)
-
-
-def start_and_wait_for_a_sample(run_files, fake):
-    recipe = {"rows": 60, "max_rounds": 8, "max_in_flight": 2}
+    fake.answer = answer
+    recipe = {"rows": 24, "max_rounds": 8, "max_in_flight": 2}
     files = run_files(fake.base_url, recipe=recipe, targets=TEXT_ONLY)
     run = files.start()
     samples = 0
@@ -195,12 +187,24 @@ def start_and_wait_for_a_sample(run_files, fake):
 
 
 @pytest.mark.fault(38)
+def test_a_follower_sends_what_a_run_at_work_commits_and_ends_with_it(run_files):
+    with serve_in_thread(FakeEndpoint(vision=True)) as fake, receive() as (url, taken, asked):
+        files, run = start_run_that_waits_for(asked, fake, run_files)
+        follower = files.start("traces", "export", "--otlp", url, "--follow")
+        ended, followed = finish(run), finish(follower)
+    assert (ended.code, followed.code) == (0, 0), ended.err + followed.err
+    ids = trace_ids(taken)
+    assert len(ids) == len(set(ids)) == files.query("SELECT count(*) FROM sample")[0][0]
+    assert len(taken) > 1, "it did not wait for the end of the run"
+
+
+@pytest.mark.fault(38)
 def test_a_run_does_not_notice_that_its_follower_has_a_dead_backend(run_files):
-    with serve_in_thread(FakeEndpoint(answer=slowly, vision=True)) as fake, receive(lambda _: 503) as (url, _, asked):
-        files, run = start_and_wait_for_a_sample(run_files, fake)
+    with serve_in_thread(FakeEndpoint(vision=True)) as fake, receive(lambda _: 503) as (url, _, asked):
+        files, run = start_run_that_waits_for(asked, fake, run_files)
         follower = files.start("traces", "export", "--otlp", url, "--follow", "--timeout", "2")
         followed, ended = finish(follower), finish(run)
     assert asked, "the backend was asked"
     assert followed.code == 1
     assert ended.code == 0, ended.err
-    assert len(files.rows()) == 60
+    assert len(files.rows()) == 24
