@@ -11,7 +11,7 @@ from routenator.engine.deps import Deps
 from routenator.engine.errors import AuthError, EndpointError, PromptError, SampleError
 from routenator.engine.llm.chat import ChatReply, ChatRequest, Choice, to_completion
 from routenator.engine.llm.structured import parse_json
-from routenator.engine.nodes.attempting import Task, keywords_for, make_candidate, next_task, passes_rules
+from routenator.engine.nodes.attempting import Task, keywords_for, make_candidate, next_task
 from routenator.engine.prompting.examples import Example, Messages
 from routenator.engine.prompting.guide import guide_schema, has_room
 from routenator.engine.prompting.template import PromptTemplate
@@ -55,7 +55,7 @@ async def attempt_completion(
         reply: ChatReply | None = None
         try:
             reply = await deps.llm.complete(role, request)
-            chosen, candidate = _choose(reply, deps, task, template)
+            chosen, candidate = _choose(reply, deps, task, template, state["key"].round)
             attempt = Attempt(
                 task.number,
                 task.seed,
@@ -79,8 +79,10 @@ async def attempt_completion(
     return {"attempts": (*state["attempts"], attempt), "tries": state["tries"] + 1, "failure": failure}
 
 
-def _choose(reply: ChatReply, deps: Deps, task: Task, template: PromptTemplate) -> tuple[Choice, Candidate]:
-    """The first choice whose candidate passes the rules, or else the first that can be read.
+def _choose(
+    reply: ChatReply, deps: Deps, task: Task, template: PromptTemplate, refill_round: int
+) -> tuple[Choice, Candidate]:
+    """The first choice in which the critic's cheap part finds nothing, or else the first that can be read.
 
     Raises:
         SampleError: None can be read; it says why the first cannot.
@@ -93,7 +95,9 @@ def _choose(reply: ChatReply, deps: Deps, task: Task, template: PromptTemplate) 
         except SampleError as exc:
             fault = fault or exc
             continue
-        if len(reply.choices) == 1 or passes_rules(deps, task, candidate.query):
+        if len(reply.choices) == 1 or not deps.critic.check(
+            candidate, task.stratum, task.grounding, deps.examples.queries, choice.min_logprob, refill_round
+        ):
             return choice, candidate
         readable = readable or (choice, candidate)
     if readable is None:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from routenator.engine.domain.pack import DomainPack
-from routenator.engine.sample import Candidate, Completion, Critique, Grounding, Stratum
+from routenator.engine.sample import Candidate, Completion, Critique, Finding, Grounding, Stratum
 from routenator.engine.validation.consistency import ConsistencyCheck
 from routenator.engine.validation.fluency import FluencyCheck
 from routenator.engine.validation.judge import Judge
@@ -31,6 +31,21 @@ class Critic:
     consistency: ConsistencyCheck | None = None
     fluency: FluencyCheck | None = None
     judge: Judge | None = None
+
+    def check(
+        self,
+        candidate: Candidate,
+        stratum: Stratum,
+        grounding: Grounding,
+        examples: frozenset[str] = frozenset(),
+        min_logprob: float | None = None,
+        refill_round: int = 0,
+    ) -> tuple[Finding, ...]:
+        """What costs next to nothing to find: rules, then fluency; the arguments are those of `critique`."""
+        findings = check_rules(candidate, stratum, grounding, self.pack, self.lexicon, examples)
+        if not findings and self.fluency is not None:
+            findings = self.fluency.check(candidate.query, min_logprob, refill_round)
+        return findings
 
     async def critique(
         self,
@@ -58,10 +73,8 @@ class Critic:
         Raises:
             EndpointError: The judge's endpoint could not answer.
         """
-        findings = check_rules(candidate, stratum, grounding, self.pack, self.lexicon, examples)
+        findings = self.check(candidate, stratum, grounding, examples, min_logprob, refill_round)
         scores: dict[str, float] = {} if min_logprob is None else {"min_logprob": min_logprob}
-        if not findings and self.fluency is not None:
-            findings = self.fluency.check(candidate.query, min_logprob, refill_round)
         completions: tuple[Completion, ...] = ()
         if not findings and self.consistency is not None:
             # Encoding takes tens of milliseconds of CPU: other samples go on meanwhile.

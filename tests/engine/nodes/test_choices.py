@@ -14,6 +14,7 @@ from fakes.bench import TEXT, Answer, Bench, good_query, open_bench, pass_everyt
 from fakes.endpoint import Reply
 
 from routenator.engine.llm.pool import LlmPool
+from routenator.engine.validation.fluency import FluencyCheck
 
 OFF = '{"query": "quantum physics lecture icon"}'
 """Sound JSON; the rules refuse it."""
@@ -120,6 +121,16 @@ async def test_finish_reason_and_least_logprob_are_the_chosen_ones(cache: Path) 
     completion = record.attempts[0].completion
     assert completion is not None
     assert (completion.finish_reason, completion.min_logprob) == ("eos", -2.0)
+
+
+async def test_choice_with_an_unlikely_word_is_passed_over(cache: Path) -> None:
+    answer = bring((None, "eos"), (None, "stop"), logprobs=(-9.0, -2.0))
+    async with open_choosing(cache, answer) as bench:
+        critic = replace(bench.deps.critic, fluency=FluencyCheck(min_logprob=-5.0, words=None))
+        record = await replace(bench, deps=replace(bench.deps, critic=critic)).run()
+    completion = record.attempts[0].completion
+    assert completion is not None
+    assert (record.verdict, len(record.attempts), completion.finish_reason) == ("accepted", 1, "stop")
 
 
 async def test_server_that_knows_no_n_sends_one_choice_and_that_is_taken(cache: Path) -> None:
