@@ -21,7 +21,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from importlib import resources
@@ -33,12 +32,10 @@ import uvloop
 import yaml
 
 from routenator.engine.cli.inputs import MAY_CHANGE, load_inputs
-from routenator.engine.cli.services import Knowledge, make_runner, open_pool, resolve_meta
+from routenator.engine.cli.services import Knowledge, connect, make_worker_runner, resolve_meta
 from routenator.engine.ledger.run_directory import RunDirectory
-from routenator.engine.ledger.writer import LedgerWriter
-from routenator.engine.runs.filling import fill_slots
-from routenator.engine.runs.tally import Tally
-from routenator.engine.runs.window import StopSwitch
+from routenator.engine.runs.coordinator import Coordinator
+from routenator.engine.runs.worker import LocalWorker
 
 TARGETS = {
     "text": {
@@ -105,40 +102,50 @@ async def measure(recipe: Path, run_dir: Path, *, sentences: bool, profiler: cPr
         profiler: Sees the measured part.
     """
     inputs = load_inputs(recipe, {})
-    stop = StopSwitch()
-    say: Callable[[str], None] = lambda message: None  # noqa: E731
+    rows, in_flight = inputs.recipe.rows, inputs.recipe.max_in_flight
     with RunDirectory.create_or_open(
-        run_dir, identity=inputs.identity(), planned_rows=inputs.recipe.rows, may_change=MAY_CHANGE
-    ):
-        async with (
-            open_pool(inputs.endpoints) as pool,
-            LedgerWriter(run_dir, on_failure=stop.fail, traces=inputs.recipe.traces) as writer,
-        ):
-            knowledge = await asyncio.to_thread(Knowledge.load, inputs, say)
+        run_dir, identity=inputs.identity(), planned_rows=rows, may_change=MAY_CHANGE
+    ) as directory:
+        async with connect(inputs.endpoints, {}) as pool:
+            knowledge = await asyncio.to_thread(Knowledge.load, inputs, _say_nothing)
             if not sentences:
                 knowledge = replace(knowledge, sentences=None, consistency=None)
-            meta = await resolve_meta(inputs, knowledge, pool, say)
-            await writer.set_meta(**meta.to_meta())
-            runner = make_runner(inputs, knowledge, pool, meta)
-            tally = Tally(inputs.recipe.rows, {})
-            start_mb, wall, cpu = _peak_mb(), time.perf_counter(), time.process_time()
-            if profiler is not None:
-                profiler.enable()
-            await fill_slots(run_dir, inputs.recipe, runner, runner.prefix_of, writer, tally, stop)
-            if profiler is not None:
-                profiler.disable()
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    rows = _read_rows(run_dir)
-    refusals = Counter(reason for _, _, reasons in rows for reason in orjson.loads(reasons))
+            meta = await resolve_meta(inputs, knowledge, pool, _say_nothing)
+            runner = make_worker_runner(inputs, knowledge, pool, meta)
+            async with LocalWorker(run_dir, directory.layout, inputs.recipe, runner, max_in_flight=in_flight) as worker:
+                coordinator = Coordinator(
+                    run_dir,
+                    inputs.recipe,
+                    directory.layout,
+                    [worker],
+                    targets=meta.plan.expected_counts("route"),
+                    delivered={},
+                    max_in_flight=in_flight,
+                )
+                start_mb, wall, cpu, loop_cpu = _peak_mb(), time.perf_counter(), time.process_time(), time.thread_time()
+                if profiler is not None:
+                    profiler.enable()
+                await coordinator.fill()
+                if profiler is not None:
+                    profiler.disable()
+                wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+                loop_cpu = time.thread_time() - loop_cpu
+    samples = _read_rows(run_dir)
+    refusals = Counter(reason for _, _, reasons in samples for reason in orjson.loads(reasons))
     return {
-        "samples": sum(verdict == "accepted" for verdict, _, _ in rows),
-        "calls": sum(attempts for _, attempts, _ in rows),
+        "samples": sum(verdict == "accepted" for verdict, _, _ in samples),
+        "calls": sum(attempts for _, attempts, _ in samples),
         "wall_s": wall,
         "cpu_s": cpu,
+        "loop_cpu_s": loop_cpu,
         "peak_mb": _peak_mb(),
         "start_mb": start_mb,
         "refusals": dict(refusals.most_common()),
     }
+
+
+def _say_nothing(message: str) -> None:
+    """What a run says at its start is not for here."""
 
 
 def _read_rows(run_dir: Path) -> list[tuple[str, int, str]]:

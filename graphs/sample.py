@@ -23,7 +23,7 @@ from routenator.engine.state import SampleState
 
 SampleGraph = CompiledStateGraph[SampleState, Deps, SampleState, SampleState]
 
-GENERATORS = {modality: f"generate_{modality}" for modality in MODALITIES}
+GENERATORS: dict[str, str] = {modality: f"generate_{modality}" for modality in MODALITIES}
 
 
 async def walk_on(state: SampleState, runtime: Runtime[Deps]) -> Command[str]:
