@@ -20,8 +20,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.kg.store import build_graph, load_adjacency
 from routenator.engine.kg.walker import Walker
 from routenator.engine.ledger import LedgerReader, LedgerWriter, RunDirectory
+from routenator.engine.ledger.schema import connect_writer, write_meta
 from routenator.engine.llm.embedded_models import cache_folder
 from routenator.engine.prompting.grammar import Grammar, slot_values
 from routenator.engine.routing.plan import Plan
@@ -39,7 +42,7 @@ from routenator.engine.sample import Candidate, Completion, Grounding, SampleKey
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from factories import make_record
 from fakes.endpoint import FakeEndpoint, Reply, serve_in_thread
-from fakes.writer import Writer, facts_of
+from fakes.writer import Writer
 
 LEDGERS = 2
 MAX_ROUNDS = 1
@@ -183,27 +186,34 @@ def run_measured(arguments: list[str]) -> dict[str, float]:
 
 
 def resume(path: Path) -> None:
-    """Let `generate` bring a copy of the run to its end; print when its first sample asked and what all of it took."""
+    """Let `generate` go on with a copy of the run, kill it when its first sample asks, and print how long it took."""
     copy = path.with_name(f"{path.name}-resumed")
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(path, copy)
     with LedgerReader(copy) as reader:
         rows = reader.planned_rows()
-    asked_at: list[float] = []
+    asked = threading.Event()
 
     def answer(body: dict[str, Any]) -> Reply:
-        if facts_of(body) is not None and not asked_at:
-            asked_at.append(time.perf_counter())
+        schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema", {})
+        if "query" in schema.get("properties", {}):  # a sample asks; the check of the endpoint asks for other things
+            asked.set()
         reply: Reply = Writer().answer(body)
         return reply
 
     with serve_in_thread(FakeEndpoint(answer=answer, vision=True)) as fake:
         recipe = write_recipe(path, rows, fake.base_url)
+        with closing(connect_writer(copy)) as connection:  # prompts and pack may have changed since the run was filled
+            write_meta(connection, {"identity": load_inputs(recipe, {}).identity()})
         began = time.perf_counter()
-        command = [sys.executable, "-m", "routenator", "generate", str(recipe), "--out", str(copy), "--json"]
-        figures = run_measured(command)
-    first_s = round(asked_at[0] - began, 2) if asked_at else None
-    print(json.dumps({"what": "resume", "first_request_s": first_s, **figures}))
+        command = [sys.executable, "-m", "routenator", "generate", str(recipe), "--out", str(copy)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        asked.wait(600)
+        first_s = round(time.perf_counter() - began, 2)
+        process.kill()
+        _, _, usage = os.wait4(process.pid, 0)
+    peak_mb = round(usage.ru_maxrss / 1024)
+    print(json.dumps({"what": "resume", "first_request_s": first_s if asked.is_set() else None, "peak_mb": peak_mb}))
     shutil.rmtree(copy)
 
 
