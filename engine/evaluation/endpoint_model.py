@@ -19,6 +19,8 @@ from routenator.engine.training.settings import ToolsInPrompt
 
 MAX_NEW_TOKENS = 256
 _LOOK_EVERY_S = 0.5
+_MOST_REFUSALS = 3
+"""Rows that are refused before any is answered, after which it is not the rows' fault."""
 
 ToolsInRequest = ToolsInPrompt | Literal["api"]
 """``api``: the functions go into the request's ``tools``, and the server writes and reads them. Otherwise they stand in
@@ -51,33 +53,37 @@ class EndpointModel:
         self._role = role
         self._tools = tuple(dict(tool) for tool in tools)
         self._style = tools_in_request
+        self._works = False
 
     async def predict(self, rows: Sequence[GoldenRow]) -> AsyncIterator[Prediction]:
-        """Answer every row, as many at once as the endpoint takes.
+        """Answer every row: one alone until one succeeds, then as many at once as the endpoint takes.
 
         Raises:
-            EndpointError: The endpoint cannot be asked at all: wrong key, wrong model, or every replica is down.
+            EndpointError: The endpoint cannot be asked at all: wrong key, wrong model, every replica is down, or the
+                first requests are all refused.
         """
         at_once = self._endpoint.max_in_flight * max(1, len(self._endpoint.base_url))
         waiting = iter(rows)
         running: set[asyncio.Task[Prediction]] = set()
-        answered = False
+        refused = 0
         last = time.monotonic()
         try:
             while True:
-                while len(running) < at_once and (row := next(waiting, None)) is not None:
+                while len(running) < (at_once if self._works else 1) and (row := next(waiting, None)) is not None:
                     running.add(asyncio.create_task(self._answer(row)))
                 if not running:
                     return
                 done, running = await asyncio.wait(running, timeout=_LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
                 for task in sorted(done, key=lambda task: task.exception() is not None):  # answers first, none is lost
                     answer = task.result()
-                    answered = True
+                    refused += answer.error is not None
+                    if not self._works and refused == _MOST_REFUSALS:
+                        raise self._refusal(answer)
                     now = time.monotonic()
                     yield replace(answer, seconds=now - last)
                     last = now
                 # Later on a server may come back, and the retry layer waits for it; at the start it is a mistake.
-                if not answered and (trouble := self._pool.trouble(self._role)) is not None:
+                if not self._works and (trouble := self._pool.trouble(self._role)) is not None:
                     raise trouble
         finally:
             for task in running:
@@ -95,14 +101,24 @@ class EndpointModel:
         )
         try:
             reply = await self._pool.complete(self._role, request)
+        except (TruncatedError, DegenerateError) as exc:  # the model's own answer, and a poor one
+            answer = Prediction(row.id, exc.partial_text)
         except (AuthError, WrongModelError):
             raise
-        except (TruncatedError, DegenerateError) as exc:
-            # Also an answer: the model's own, and a poor one. What it began to call is nowhere in a cut-off call.
-            cut_off = isinstance(exc, TruncatedError) and not exc.partial_text
-            return Prediction(row.id, exc.partial_text, error=exc.what if cut_off else None)
         except EndpointError as exc:
-            if exc.retryable and self._pool.trouble(self._role) is not None:
+            if exc.retryable and (not self._works or self._pool.trouble(self._role) is not None):
                 raise
             return Prediction(row.id, error=exc.what)
-        return Prediction(row.id, reply.text, list(reply.tool_calls) or None, reply.completion_tokens)
+        else:
+            answer = Prediction(row.id, reply.text, list(reply.tool_calls) or None, reply.completion_tokens)
+        self._works = True
+        return answer
+
+    def _refusal(self, answer: Prediction) -> EndpointError:
+        hint = "See the server's log."
+        if self._style == "api":
+            hint = (
+                "The server must take tools (vLLM: --enable-auto-tool-choice --tool-call-parser NAME), "
+                "or give --tools-in-prompt schemas, signatures or none."
+            )
+        return EndpointError(f"endpoint {self.name} refused the first {_MOST_REFUSALS} rows: {answer.error}", hint=hint)

@@ -67,7 +67,7 @@ class Choice:
             fault = TruncatedError("the reply ended for want of room")
         else:
             return None
-        fault.partial_text = text
+        fault.partial_text = text or "".join(call["function"]["arguments"] for call in self.tool_calls)
         return fault
 
 

@@ -40,8 +40,9 @@ async def test_a_request_without_tools_names_none():
 async def test_a_call_that_was_cut_off_is_truncated():
     script = called(call("search", '{"q": "cat'), finish_reason="length")
     async with FakeEndpoint(script) as fake, open_pool(fake.base_url) as pool:
-        with pytest.raises(TruncatedError):
+        with pytest.raises(TruncatedError) as caught:
             await pool.complete("text", ask(tools=(TOOL,)))
+    assert caught.value.partial_text == '{"q": "cat'
 
 
 async def test_nonsense_in_place_of_calls_is_passed_over():
