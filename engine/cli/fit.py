@@ -176,7 +176,7 @@ def _line(name: str, share: Share) -> str:
 
     interval = f"({share.low:.1%}-{share.high:.1%})"
     bar = "█" * round(10 * share.share)
-    return escape(f"  {show_line(name, 38):<38} {share.rows:>6,} {share.share:>6.1%} {interval:<15} {bar}")
+    return escape(f"  {show_line(name, 36):<36} {share.rows:>6,} {share.share:>6.1%} {interval:<15} {bar}")
 
 
 def _title(axis: str) -> str:
