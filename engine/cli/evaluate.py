@@ -267,7 +267,7 @@ def as_table(result: EvaluationResult, comparison: Comparison | None) -> Table:
 
     columns = ["Metric", f"{result.rows:,} rows", "95 % interval"]
     if comparison is not None:
-        columns += [comparison.other, "difference", "95 % interval", "p"]
+        columns += ["other", "gain", "p"]
     table = Table(box=None, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
@@ -275,8 +275,7 @@ def as_table(result: EvaluationResult, comparison: Comparison | None) -> Table:
         cells = [METRIC_WORDS[name][0], figure(found.value), f"{figure(found.low)} – {figure(found.high)}"]
         if comparison is not None:
             gap = comparison.differences[name]
-            cells += [figure(comparison.metrics[name]), signed(gap.value)]
-            cells += [f"{signed(gap.low)} – {signed(gap.high)}", figure(gap.p)]
+            cells += [figure(comparison.metrics[name]), signed(gap.value), figure(gap.p)]
         table.add_row(*cells)
     if result.rows_per_s:
         table.add_row("Throughput", f"{result.rows_per_s:.2f} rows/s", f"{result.tokens_per_s or 0:.0f} tokens/s")

@@ -3,7 +3,7 @@
 Agrees with the checker of the Berkeley Function Calling Leaderboard on single calls in Python's types.
 
 Source:
-    S. Patil et al., Gorilla, 2023, section 4 (AST sub-tree matching); the rules are those of ``ast_checker.py`` in the
+    S. Patil et al., Gorilla, 2023 (AST sub-tree matching); the rules are those of ``ast_checker.py`` in the
     package bfcl-eval 2026.3.23, its oddities included.
 """
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 METRIC_WORDS: Mapping[str, tuple[str, str]] = {
     "f1": ("Function F1", "macro over the golden set's functions and no call"),
-    "f1_weighted": ("Function F1, weighted", "each class counts by its rows"),
-    "cta": ("Content type accuracy (CTA)", "category arguments that are right"),
-    "ss": ("Subprompt similarity (SS)", "cosine of the free-text arguments"),
+    "f1_weighted": ("F1, weighted", "each class counts by its rows"),
+    "cta": ("Content type (CTA)", "content type accuracy: category arguments that are right"),
+    "ss": ("Similarity (SS)", "subprompt similarity: cosine of the free-text arguments"),
     "exact_match": ("Exact match", "one call, function and all arguments right"),
     "ast_match": ("AST match", "by syntax tree, with the schema's types"),
     "slot_f1": ("Slot F1", "argument-value pairs"),
