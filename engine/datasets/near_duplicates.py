@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -88,24 +89,34 @@ def find_duplicates(rows: Iterable[tuple[SampleKey, str]], near_threshold: float
     compared with kept rows only, so that a chain of small changes does not carry off all of its members.
 
     Args:
-        rows: Key and query of every accepted row.
+        rows: Key and query of every accepted row; read once, so that they need not be held.
         near_threshold: Jaccard similarity from which two queries are the same; 1 finds exact duplicates only.
 
     Returns:
         One entry for each row to reject, in order of round and slot. A pair at the threshold is missed with a
         probability of at most 0.1 %; the same rows always give the same answer.
     """
-    ordered = sorted(rows, key=lambda row: (row[0].round, row[0].slot))
+    # Keys as numbers and one folded text a row: a million rows must not be a million objects of each kind.
+    slots, rounds, folded = array("q"), array("q"), []
+    for key, query in rows:
+        slots.append(key.slot)
+        rounds.append(key.round)
+        folded.append(fold_query(query))
+
+    def key_of(index: int) -> SampleKey:
+        return SampleKey(slots[index], rounds[index])
+
     first: dict[str, int] = {}
     duplicates: list[Duplicate] = []
-    for index, (key, query) in enumerate(ordered):
-        kept = first.setdefault(fold_query(query), index)
+    for index in np.lexsort((np.array(slots), np.array(rounds))).tolist():
+        kept = first.setdefault(folded[index], index)
         if kept != index:
-            duplicates.append(Duplicate(key, ordered[kept][0].trace_id, "exact", 1.0))
+            duplicates.append(Duplicate(key_of(index), key_of(kept).trace_id, "exact", 1.0))
+    del folded
     if near_threshold < 1:
-        keys = [ordered[index][0] for index in first.values()]
+        kept_indices = list(first.values())
         duplicates += [
-            Duplicate(keys[later], keys[earlier].trace_id, "near", similarity)
+            Duplicate(key_of(kept_indices[later]), key_of(kept_indices[earlier]).trace_id, "near", similarity)
             for later, earlier, similarity in _near_pairs(list(first), near_threshold)
         ]
         duplicates.sort(key=lambda duplicate: (duplicate.key.round, duplicate.key.slot))
@@ -135,7 +146,7 @@ def _near_pairs(texts: list[str], threshold: float) -> Iterator[tuple[int, int, 
 def _collisions(texts: list[str], threshold: float) -> Iterator[tuple[int, list[int]]]:
     """Texts in order with the buckets of locality-sensitive hashing that they share with others.
 
-    The buckets are sorted arrays: the tables of `datasketch.MinHashLSH` take 3.4 KB for each row.
+    The buckets are sorted arrays, which take a few bytes for each text and band.
     """
     bands, rows = band_shape(threshold)
     keys = _band_keys(texts, bands, rows)
@@ -154,8 +165,7 @@ def _collisions(texts: list[str], threshold: float) -> Iterator[tuple[int, list[
 def _band_keys(texts: list[str], bands: int, rows: int) -> NDArray[np.uint64]:
     """MinHash signatures, each band of ``rows`` minima hashed to one number: uint64, (bands, texts).
 
-    Vectorised over texts: `datasketch` makes one signature at a time. Two bands that are not equal and hash alike cost
-    a comparison, no row.
+    Vectorised over texts. Two bands that are not equal and hash alike cost a comparison, no row.
     """
     # Odd factors make each permutation a bijection of the 32-bit numbers.
     generator = np.random.Generator(np.random.PCG64(_SEED))
