@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 import pytest
@@ -24,7 +25,7 @@ def test_an_adapter_is_told_by_its_config_and_read_with_what_it_was_trained_by(t
     assert not is_adapter(str(adapter))
     (adapter / "adapter_config.json").write_text("{}")
     assert is_adapter(str(adapter))
-    with pytest.raises(InputError, match="has no training.json beside it"):
+    with pytest.raises(InputError, match=r"has no training\.json beside it"):
         read_training(adapter)
     (tmp_path / "training.json").write_text(json.dumps({"tools": TOOLS}))
     assert read_training(adapter)["tools"] == TOOLS
@@ -50,23 +51,27 @@ def checkpoint(tmp_path):
     return tmp_path / "tiny"
 
 
-async def answers_of(checkpoint, rows, batch_size):
+def answers_of(checkpoint, rows, batch_size):
     model = LocalModel.load(str(checkpoint), TOOLS, "none", batch_size)
-    return model, {answer.id: answer.text async for answer in model.predict(rows)}
+
+    async def ask():
+        return {answer.id: answer.text async for answer in model.predict(rows)}
+
+    return model, asyncio.run(ask())
 
 
-async def test_a_checkpoint_answers_every_row_the_same_in_batches_and_alone(checkpoint):
+def test_a_checkpoint_answers_every_row_the_same_in_batches_and_alone(checkpoint):
     rows = [GoldenRow(str(n), "a cat " * (n + 1), None) for n in range(3)]
-    model, together = await answers_of(checkpoint, rows, 3)
-    _, alone = await answers_of(checkpoint, rows, 1)
+    model, together = answers_of(checkpoint, rows, 3)
+    _, alone = answers_of(checkpoint, rows, 1)
     assert model.name == "tiny"
     assert together == alone
     assert together.keys() == {"0", "1", "2"}
 
 
-async def test_other_weights_in_the_same_folder_are_another_model(checkpoint):
-    before, _ = await answers_of(checkpoint, [], 1)
+def test_other_weights_in_the_same_folder_are_another_model(checkpoint):
+    before, _ = answers_of(checkpoint, [], 1)
     weights = checkpoint / "model.safetensors"
     weights.touch()
-    after, _ = await answers_of(checkpoint, [], 1)
+    after, _ = answers_of(checkpoint, [], 1)
     assert before.identity != after.identity
