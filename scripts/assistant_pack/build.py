@@ -14,8 +14,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from graph import GraphBuilder
 from examples import write_content, write_examples
+from graph import GraphBuilder
 from music import add_music
 from places import add_places
 from small import add_small

@@ -28,7 +28,11 @@ def title_case(text: str) -> str:
     """Capitals as on a cover: every word but small ones; capitals that are there stay."""
     words = text.split(" ")
     capital = [
-        w if i and w in SMALL_WORDS else w[:1].upper() + w[1:] if not w.startswith("(") else "(" + w[1:2].upper() + w[2:]
+        w
+        if i and w in SMALL_WORDS
+        else w[:1].upper() + w[1:]
+        if not w.startswith("(")
+        else "(" + w[1:2].upper() + w[2:]
         for i, w in enumerate(words)
     ]
     return " ".join(capital)

@@ -118,7 +118,9 @@ def load_frames(path: Path) -> Frames:
     loaded: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
     rules = {
         name: [
-            Alternative(o, 1.0) if isinstance(o, str) else Alternative(o["text"], o.get("weight", 1.0), o.get("when", {}))
+            Alternative(o, 1.0)
+            if isinstance(o, str)
+            else Alternative(o["text"], o.get("weight", 1.0), o.get("when", {}))
             for o in options
         ]
         for name, options in loaded["rules"].items()

@@ -26,7 +26,9 @@ class GraphBuilder:
         """Node type → casefolded label → node id."""
         self.edges: dict[tuple[str, str, str], float] = {}
 
-    def add(self, kind: str, label: str, *, weight: float = 1.0, category: str = "", aliases: tuple[str, ...] = ()) -> str:
+    def add(
+        self, kind: str, label: str, *, weight: float = 1.0, category: str = "", aliases: tuple[str, ...] = ()
+    ) -> str:
         """Add a node, unless the type has the label; return its id."""
         known = self.ids.setdefault(kind, {})
         if (node_id := known.get(label.casefold())) is not None:

@@ -31,7 +31,7 @@ def add_music(graph: GraphBuilder) -> None:
     genre_ids = graph.of("Genre")
     genre_weights = [float(graph.rows[genre]["weight"]) for genre in genre_ids]
     for artist in artists:
-        for genre in set(rng.choices(genre_ids, genre_weights, k=2)):
+        for genre in dict.fromkeys(rng.choices(genre_ids, genre_weights, k=2)):
             graph.join(artist, genre, "plays")
 
     seen = {title.casefold() for title in real["music"]}

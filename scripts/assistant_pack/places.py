@@ -22,8 +22,8 @@ SPOKEN = {
 }
 """GeoNames' name → label and aliases, where people say another."""
 SITE_COUNTRIES = (
-    "United States|United States|United States|Canada|Australia|United Kingdom|New Zealand|South Africa|Ireland|Germany|"
-    "Norway|Sweden|France|Spain|Italy|India|Kenya|Brazil|Chile|Mexico|Japan|Poland|Finland|Argentina|Tanzania"
+    "United States|United States|United States|Canada|Australia|United Kingdom|New Zealand|South Africa|Ireland|"
+    "Germany|Norway|Sweden|France|Spain|Italy|India|Kenya|Brazil|Chile|Mexico|Japan|Poland|Finland|Argentina|Tanzania"
 ).split("|")
 LANDMARKS, SITES = 650, 650
 
@@ -37,7 +37,7 @@ def add_places(graph: GraphBuilder) -> None:
     """Add `Country`, `State`, `City`, `Landmark` and `Site`; every city has a state and a country."""
     countries: dict[str, str] = {}
     for row in _rows("countries.csv"):
-        label, aliases = SPOKEN.get(row["name"], (row["name"], ()))
+        label, aliases = SPOKEN.get(row["name"], (row["name"].strip(), ()))
         weight = max(0.3, math.log10(int(row["population"])) - 4.5)
         countries[row["name"]] = graph.add("Country", label, weight=weight, aliases=aliases)
     codes = {row["name"]: row["code"] for row in _rows("states.csv")}
@@ -64,11 +64,11 @@ def _add_sights(graph: GraphBuilder, countries: dict[str, str]) -> None:
     cities, weights = graph.of("City"), [float(graph.rows[city]["weight"]) for city in graph.of("City")]
     real: dict[str, str] = load_yaml("vocabulary.yaml")["landmarks"]
     for name, city in real.items():
-        graph.join(graph.add("Landmark", name), graph.add("City", city), "stands_in")
+        graph.join(graph.add("Landmark", name), graph.ids["City"][city.casefold()], "stands_in")
     taken = {name.casefold() for name in real}
     for name in inventor.invent("landmark", LANDMARKS, taken):
         place = graph.add("Landmark", name[:1].lower() + name[1:] if name.startswith(("The ", "My ")) else name)
-        for city in set(rng.choices(cities, weights, k=2)):
+        for city in dict.fromkeys(rng.choices(cities, weights, k=2)):
             graph.join(place, city, "stands_in")
     seen: set[str] = set()
     for row in _rows("sites.csv"):

@@ -8,11 +8,21 @@ from expanding import Inventor, Names, load_yaml
 from graph import GraphBuilder
 from times import invent_times
 
-KINDS = ("MusicItem", "MusicKind", "RestaurantType", "BookType", "WorkType", "MovieType", "ScreeningType")
+KINDS: tuple[str, ...] = (
+    "MusicItem",
+    "MusicKind",
+    "RestaurantType",
+    "BookType",
+    "WorkType",
+    "MovieType",
+    "ScreeningType",
+)
 KINDS += ("LocationType", "Temperature", "Condition")
 WORDS = "zero one two three four five six seven eight nine ten".split()
 DECADES = "twenties thirties forties fifties sixties seventies eighties nineties".split()
-RELATIVES = "mom dad mother father sister brother wife husband boyfriend girlfriend fiance grandma grandpa boss aunt uncle"
+RELATIVES = (
+    "mom dad mother father sister brother wife husband boyfriend girlfriend fiance grandma grandpa boss aunt uncle"
+)
 RELATIVES += " roommate cousin daughter son partner team kids parents colleagues friends coworkers neighbor in-laws"
 
 
@@ -107,8 +117,8 @@ def _add_parties(graph: GraphBuilder, rng: random.Random) -> None:
             f"my {kin} and {one}",
             f"me, my {kin} and my {other}",
             f"{one} and my {kin}",
-            f"me",
-            f"my whole family",
+            "me",
+            "my whole family",
             f"{one}'s {kin} and me",
             f"the {names.draw('last', rng)}s",
             f"myself and {one}",

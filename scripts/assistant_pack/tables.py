@@ -25,7 +25,7 @@ def add_tables(graph: GraphBuilder) -> None:
     cuisines = graph.of("Cuisine")
     names = [graph.add("RestaurantName", name) for name in inventor.invent("restaurant", RESTAURANTS, set())]
     for name in names:
-        for cuisine in set(rng.choices(cuisines, k=rng.choice((1, 1, 2)))):
+        for cuisine in dict.fromkeys(rng.choices(cuisines, k=rng.choice((1, 1, 2)))):
             graph.join(name, cuisine, "cooks")
     for kind in graph.of("RestaurantType"):
         for name in rng.sample(names, NAMES_A_TYPE):

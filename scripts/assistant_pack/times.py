@@ -26,11 +26,11 @@ USUAL = (
     "the day after tomorrow|this month|next month|this year|next year|this summer|next summer|this winter|next winter|"
     "this spring|next spring|this fall|next fall|this autumn|the weekend|the end of the week|the end of the month|"
     "the next hour|the next few days|the next three days|the coming week|the rest of the day|the rest of the week|"
-    "early tomorrow|late tonight|first thing tomorrow|a while|an hour|half an hour|in a few hours|any time now|"
-    "the same time tomorrow|my birthday|our anniversary|currently|at the moment|immediately|as soon as possible|"
+    "early tomorrow|late tonight|first thing tomorrow|a while|an hour|half an hour|a few hours from now|any time now|"
+    "the same time tomorrow|my birthday|our anniversary|currently|immediately|as soon as possible|"
     "early evening|late afternoon|mid-morning|happy hour|closing time|this time next week|week after next|"
     "the middle of the night|the first of the month|summer|winter|spring|autumn|a few minutes|a couple of hours|"
-    "a couple of weeks|a few days from now|a month from today|a week from now|a year from now|a minute|1 am tonight"
+    "a couple of weeks|a few days from now|a month from today|a week from now|a year from now|a minute"
 ).split("|")
 
 
@@ -117,7 +117,9 @@ def _day(rng: random.Random) -> str:
 
 def invent_times(count: int, rng: random.Random) -> dict[str, float]:
     """``count`` phrases with their weights, the usual ones first and heaviest."""
-    phrases = {phrase: (12.0 if i < 12 else 2.5) for i, phrase in enumerate(p for p in USUAL if not p.startswith("in "))}
+    phrases = {
+        phrase: (12.0 if i < 12 else 2.5) for i, phrase in enumerate(p for p in USUAL if not p.startswith("in "))
+    }
     phrases.update((feast, 1.2) for feast in FEASTS)
     makers = (_clock, _date, _span, _day)
     known = {phrase.casefold() for phrase in phrases}
