@@ -31,6 +31,7 @@ import orjson
 import uvloop
 import yaml
 
+from routenator.engine.cli.garbage import collect_seldom
 from routenator.engine.cli.inputs import MAY_CHANGE, load_inputs
 from routenator.engine.cli.services import Knowledge, connect, make_worker_runner, resolve_meta
 from routenator.engine.ledger.run_directory import RunDirectory
@@ -125,7 +126,8 @@ async def measure(recipe: Path, run_dir: Path, *, sentences: bool, profiler: cPr
                 start_mb, wall, cpu, loop_cpu = _peak_mb(), time.perf_counter(), time.process_time(), time.thread_time()
                 if profiler is not None:
                     profiler.enable()
-                await coordinator.fill()
+                with collect_seldom():
+                    await coordinator.fill()
                 if profiler is not None:
                     profiler.disable()
                 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from routenator.engine.cli.console import EXIT_INTERRUPTED, err, say
+from routenator.engine.cli.garbage import collect_seldom
 from routenator.engine.cli.inputs import MAY_CHANGE, RunInputs
 from routenator.engine.cli.live import show_progress
 from routenator.engine.cli.services import (
@@ -92,7 +93,8 @@ async def execute(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_j
                     ControlServer(run_dir, coordinator, say),
                     show_progress(coordinator.state, as_json=as_json),
                 ):
-                    given_up = await coordinator.fill()
+                    with collect_seldom():
+                        given_up = await coordinator.fill()
                 interrupts.coordinator = None
             if given_up is not None:
                 say(f"Every sample of the last pass failed at its endpoint, the last with: {given_up}", style="yellow")

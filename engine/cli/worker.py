@@ -15,6 +15,7 @@ import orjson
 
 from routenator.engine.cli.console import SayHandler
 from routenator.engine.cli.event_loop import run_async
+from routenator.engine.cli.garbage import collect_seldom
 from routenator.engine.cli.inputs import stored_inputs
 from routenator.engine.cli.services import BaseUrls, Knowledge, connect, make_worker_runner
 from routenator.engine.datasets.run_meta import RunMeta
@@ -82,7 +83,8 @@ async def work(channel: Channel) -> None:
             max_in_flight=settings.max_in_flight,
         )
         async with worker:
-            await serve_worker(worker, messages, channel)
+            with collect_seldom():
+                await serve_worker(worker, messages, channel)
 
 
 def say_once_a_run(say: Callable[[str], None]) -> Callable[[str], None]:
