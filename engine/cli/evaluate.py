@@ -272,7 +272,7 @@ def as_table(result: EvaluationResult, comparison: Comparison | None) -> Table:
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
     for name, found in result.metrics.items():
-        cells = [METRIC_WORDS[name][0], figure(found.value), f"{figure(found.low)} – {figure(found.high)}"]
+        cells = [METRIC_WORDS[name][0], figure(found.value), f"{figure(found.low)} to {figure(found.high)}"]
         if comparison is not None:
             gap = comparison.differences[name]
             cells += [figure(comparison.metrics[name]), signed(gap.value), figure(gap.p)]

@@ -145,8 +145,9 @@ def score_rows(golden: Sequence[GoldenRow], replies: Sequence[ParsedReply], scor
 def _same_tree(golden: Call | None, predicted: Call | None, schemas: Mapping[str, Mapping[str, Any]]) -> bool:
     if golden is None or predicted is None:
         return golden is predicted
-    anything: dict[str, Any] = {"properties": {name: {} for name in golden.arguments}}
-    schema = schemas.get(golden.function, anything)
+    # The golden call says what must be there: in a first turn users leave out what the schema requires.
+    anything: dict[str, Any] = {name: {} for name in golden.arguments}
+    schema = {"properties": schemas.get(golden.function, {}).get("properties", anything)}
     return matches(predicted, possible_call(golden, schema), schema)
 
 

@@ -15,7 +15,7 @@ from routenator.engine.evaluation.scores import INVALID, METRICS, OTHER, Scoring
 ROLES = Roles({"search": frozenset({"type"})}, {"search": frozenset({"prompt"})})
 SCHEMAS = {
     "search": {"properties": {"type": {"type": "string"}, "prompt": {"type": "string"}}},
-    "rate": {"properties": {"value": {"type": "integer"}}},
+    "rate": {"properties": {"value": {"type": "integer"}, "of": {"type": "string"}}, "required": ["value", "of"]},
 }
 SUNSET = {"type": "image", "prompt": "red sunset"}
 
@@ -89,6 +89,12 @@ def test_ast_match_asks_for_the_types_of_the_schema_and_exact_match_does_not():
     assert (found["ast_match"], found["exact_match"]) == (0, 1)
     found = figures(score([golden], [Call("rate", {"value": 5})]))
     assert (found["ast_match"], found["exact_match"]) == (0, 1)
+
+
+def test_ast_match_takes_what_must_be_there_from_the_golden_call():
+    golden = Call("rate", {"of": "it"})
+    found = figures(score([golden, golden], [golden, Call("rate", {"of": "it", "value": 5})]))
+    assert found["ast_match"] == 0.5
 
 
 def test_macro_f1_counts_classes_alike_and_weighted_f1_counts_rows():
