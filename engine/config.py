@@ -27,7 +27,7 @@ class Strict(BaseModel):
 
 OWN_BODY_FIELDS = frozenset(
     {"model", "messages", "max_tokens", "temperature", "top_p", "seed", "stop", "n", "logprobs", "response_format"}
-    | {"stream"}
+    | {"stream", "tools", "tool_choice"}
 )
 """Fields of a request's body that the engine sets."""
 

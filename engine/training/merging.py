@@ -39,7 +39,10 @@ def merge_adapter(checkpoint: str, adapter: Path, folder: Path) -> None:
 
 
 def write_gguf(merged: Path, like: Path, file: Path) -> None:
-    """Write a merged checkpoint as Q8_0 GGUF, with the metadata and the tensor names of ``like``.
+    """Write a merged checkpoint as F16 GGUF, with the metadata and the tensor names of ``like``.
+
+    Not quantized: the base's weights lie on a quantizer's grid, and rounding to it again takes away what was learnt
+    (seen with Q8_0: the model called nothing any more).
 
     For models of the Llama family whose base is there as GGUF: everything but the weights is taken from it.
 
@@ -51,8 +54,7 @@ def write_gguf(merged: Path, like: Path, file: Path) -> None:
     Raises:
         TrainingError: The base is of another family, or has tensors that the checkpoint has not.
     """
-    from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
-    from gguf.quants import quantize
+    from gguf import GGUFReader, GGUFValueType, GGUFWriter, LlamaFileType
 
     reader = GGUFReader(like)
     architecture = str(reader.fields["general.architecture"].contents())
@@ -75,16 +77,13 @@ def write_gguf(merged: Path, like: Path, file: Path) -> None:
         writer.add_key_value(
             key, field.contents(), kind, sub_type=field.types[-1] if kind == GGUFValueType.ARRAY else None
         )
-    writer.add_file_type(7)
-    writer.add_quantization_version(2)
+    writer.add_file_type(LlamaFileType.MOSTLY_F16)
     for tensor in reader.tensors:
         array = weights.of(tensor.name)
         if array.ndim == 1:
             writer.add_tensor(tensor.name, array)
         else:
-            writer.add_tensor(
-                tensor.name, quantize(array, GGMLQuantizationType.Q8_0), raw_dtype=GGMLQuantizationType.Q8_0
-            )
+            writer.add_tensor(tensor.name, array.astype(np.float16))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
