@@ -21,13 +21,11 @@ class DeclaredFunction:
         arguments: All names.
         category: The argument that holds the category; ``None`` without one.
         category_is_spoken: The category argument's value is a span of the query, not a category's name.
-        texts: Arguments that hold names, titles and free words.
     """
 
     arguments: frozenset[str]
     category: str | None
     category_is_spoken: bool
-    texts: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,6 @@ class DeclaredPack:
                 frozenset(function.parameters.get("properties", {})),
                 names.category,
                 False,
-                frozenset({names.free_text}),
             )
             for function in pack.functions
         }

@@ -66,7 +66,7 @@ def fit_population(
     fitted += chain.fitted
     misspelling = None
     if dictionary is not None:
-        misspelling = estimate_misspelling(spelling_texts(queries, pack), frozenset(dictionary) | pack.words)
+        misspelling = estimate_misspelling(spelling_texts(queries, pack), dictionary, pack.words)
     if misspelling is None:
         notices.append("Misspelt words are not estimated: they need the sentence model's words and some hundred rows.")
     elif "noise" in axes:

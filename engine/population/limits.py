@@ -51,8 +51,8 @@ def describe_limits(fit: PopulationFit, pack: DeclaredPack) -> tuple[str, ...]:
         at = fit.misspelling
         found.append(
             f"Misspelt words are told by {at.suspicious} suspicious ones among {at.words:,}: the share of such queries "
-            f"lies between {_points(at.low)} % and {_points(at.high)} %. Typos in names, and typos that make another "
-            "word, are not seen."
+            f"lies between {_points(at.low)} % and {_points(at.high)} %. Typos in arguments, and typos that make "
+            "another word, are not seen."
         )
     return tuple(found)
 

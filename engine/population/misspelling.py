@@ -59,9 +59,15 @@ class MisspellingEstimate:
 
 @dataclass(frozen=True)
 class Speller:
-    """A dictionary with simple English inflection. Words are folded: small letters only."""
+    """A dictionary with simple English inflection. Words are folded: small letters only.
+
+    Attributes:
+        words: Common words: what a typo is likely to come from.
+        rare: Known words that are no reason to take others for misspelt, such as names of places.
+    """
 
     words: frozenset[str]
+    rare: frozenset[str] = frozenset()
 
     @cached_property
     def _originals(self) -> Sequence[str]:
@@ -72,13 +78,9 @@ class Speller:
             if word.isascii() and word.isalpha() and len(word) >= SHORTEST_WORD and not self._is_derived(word)
         )
 
-    def with_words(self, words: Iterable[str]) -> Speller:
-        """The dictionary with more words."""
-        return Speller(self.words | frozenset(words))
-
     def is_known(self, word: str) -> bool:
         """Whether the dictionary has the word, or words that it is derived from or put together of."""
-        return word in self.words or self._is_derived(word)
+        return word in self.words or word in self.rare or self._is_derived(word)
 
     def has_neighbour(self, word: str) -> bool:
         """Whether another word of the dictionary is one letter or one swap away."""
@@ -106,13 +108,17 @@ class Speller:
 
 
 def estimate_misspelling(
-    texts: Sequence[tuple[str, Collection[str]]], dictionary: Collection[str], seed: int = 0
+    texts: Sequence[tuple[str, Collection[str]]],
+    dictionary: Collection[str],
+    rare: Collection[str] = (),
+    seed: int = 0,
 ) -> MisspellingEstimate | None:
     """Estimate the share of queries that hold a misspelt word outside names.
 
     Args:
         texts: Each query with the texts in it that are names and are not looked at.
-        dictionary: Known words, folded: some ten thousands.
+        dictionary: Common words, folded: some ten thousands.
+        rare: Further known words, folded, such as a pack's names.
         seed: Of the test and the bootstrap.
 
     Returns:
@@ -121,7 +127,8 @@ def estimate_misspelling(
     words_of = [list(_checkable(query, names)) for query, names in texts]
     rows_of_word = Counter(word for words in words_of for word in set(words))
     common = max(_COMMON_ROWS, _COMMON_SHARE * len(texts))
-    speller = Speller(frozenset(dictionary)).with_words(word for word, rows in rows_of_word.items() if rows >= common)
+    frequent = {word for word, rows in rows_of_word.items() if rows >= common}
+    speller = Speller(frozenset(dictionary) | frequent, frozenset(rare))
     known = {word: speller.is_known(word) for word in rows_of_word}
     near = {word: speller.has_neighbour(word) for word, is_known in known.items() if not is_known and _is_long(word)}
     classes = [_LengthClass.measure(speller, [w for w in known if known[w]], *span, seed) for span in _LENGTH_CLASSES]

@@ -76,11 +76,11 @@ def _category_of(query: RealQuery, declared: DeclaredFunction, pack: DeclaredPac
 
 
 def spelling_texts(queries: Iterable[RealQuery], pack: DeclaredPack) -> list[tuple[str, list[str]]]:
-    """Each query with the names in it, whose spelling nobody can judge."""
+    """Each query with its arguments but the category: names and the like, whose spelling nobody can judge."""
     texts = []
     for query in queries:
         declared = pack.functions.get(query.function or "")
-        names = [] if declared is None else [name for name in query.present if name in declared.texts]
+        names = [] if declared is None else [name for name in query.present if name != declared.category]
         texts.append((query.query, [value for name in names for value in (query.arguments or {})[name]]))
     return texts
 

@@ -21,8 +21,8 @@ Group = tuple[str, ...]
 CONFIDENCE = 0.95
 _LEANS = 2.0 ** np.arange(-1, 10)
 _NEGLIGIBLE = 0.01
-_NEGLIGIBLE_ROWS = 0.1
-_MOST_LEFT_OUT = 0.05
+_NEGLIGIBLE_ROWS = 0.25
+_MOST_LEFT_OUT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def conditional_shares(
     A group of n rows counts its own rows as n and its coarse group as ``lean`` rows; ``lean`` is the power of two that
     makes the sample most likely. A coarse group in turn leans by one row on all rows of its kind. What a group has not
     shown and would hardly show gets none, or the joint table would be full of cells without rows: less than a hundredth
-    in a coarse group; in a fine one less than a tenth of a row of the sample and than a twentieth of the group.
+    in a coarse group; in a fine one less than a quarter of a row of the sample and than a tenth of the group.
 
     Args:
         observations: At least one.

@@ -259,4 +259,4 @@ def _misspelling(
 ) -> MisspellingEstimate | None:
     if dictionary is None or not queries:
         return None
-    return estimate_misspelling(spelling_texts(queries, pack), frozenset(dictionary) | pack.words)
+    return estimate_misspelling(spelling_texts(queries, pack), dictionary, pack.words)

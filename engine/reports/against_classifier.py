@@ -22,7 +22,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from routenator.engine.population.casing import CASINGS, classify_casing
+from routenator.engine.population.casing import classify_casing
 from routenator.engine.validation.words import FUNCTION_WORDS, fold_words
 
 MOST_ROWS = 4_000
@@ -129,8 +129,7 @@ def _form(query: str) -> Iterable[Feature]:
     yield "letters a word", letters / max(1, len(words)) / 5
     yield "capital letters", sum(map(str.isupper, query)) / letters
     yield "digits", float(any(map(str.isdigit, query)))
-    for casing in CASINGS:
-        yield f"casing: {casing}", float(classify_casing(query) == casing)
+    yield f"casing: {classify_casing(query)}", 1.0
     for mark, name in (("?", "question mark"), (".", "full stop"), ("!", "exclamation mark")):
         yield f"ends with a {name}", float(query.rstrip().endswith(mark))
     for mark, name in ((",", "comma"), ("'", "apostrophe"), ("-", "hyphen"), (":", "colon")):

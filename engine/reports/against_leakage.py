@@ -14,8 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from scipy.special import bdtr
+from scipy.stats import betabinom
 
 from routenator.engine.datasets.near_duplicates import find_duplicates
 from routenator.engine.sample import SampleKey
@@ -27,7 +26,8 @@ SPAN_WORDS = 5
 NEAR = 0.8
 """Jaccard similarity of character 4-grams from which a query is nearly the same."""
 
-_FEWEST_CONTENT_WORDS = 3
+_CONTENT_WORDS_OF_A_SPAN = 3
+_CONTENT_WORDS_OF_A_QUERY = 4
 _LONGEST_SPAN = 12
 _LIKELY = 0.999
 _NAMED_MATCHES = 20
@@ -51,8 +51,7 @@ class LeakTest:
         kind: ``same``, ``nearly the same``, or ``5 words or more in common`` and so on.
         found: Texts that are like a real query in this way.
         of: Texts.
-        by_chance: Share of the real queries that are like another real query in this way. For a run's many rows, half a
-            query is added but for copies: what was not seen in so many queries may be seen in others.
+        by_chance: Share of the real queries that are like another real query in this way.
         allowed: Most texts that chance explains, 999 times in 1,000.
     """
 
@@ -134,7 +133,7 @@ class RealSpans:
     def is_telling(self, number: int) -> bool:
         """Whether two people would hardly write this query by chance: it is long enough, with words of its own."""
         words = self._words[number]
-        return len(words) >= SPAN_WORDS and sum(w not in FUNCTION_WORDS for w in words) >= _FEWEST_CONTENT_WORDS
+        return len(words) >= SPAN_WORDS and sum(w not in FUNCTION_WORDS for w in words) >= _CONTENT_WORDS_OF_A_QUERY
 
 
 def check_leakage(source: str, texts: Mapping[str, str], real: RealSpans, *, is_strict: bool) -> LeakCheck:
@@ -157,9 +156,10 @@ def check_leakage(source: str, texts: Mapping[str, str], real: RealSpans, *, is_
         counts.append((f"{words} words or more in common", found, own, len(real.queries)))
     tests = []
     for kind, found, own, queries in counts:
-        doubt = 0.0 if is_strict or kind == "same" else 0.5
-        by_chance = min(1.0, (own + doubt) / (queries + 2 * doubt)) if queries else 0.0
-        tests.append(LeakTest(kind, found, len(texts), by_chance, _most_by_chance(len(texts), by_chance)))
+        allowed = _most_by_chance(len(texts), own, queries)
+        if own == 0 and (is_strict or kind == "same"):
+            allowed = 0
+        tests.append(LeakTest(kind, found, len(texts), own / max(1, queries), allowed))
     matches = [Match("same", name, real.queries[number][0], 0) for name, number in same]
     matches += [Match("nearly the same", name, real.queries[number][0], 0) for name, number in nearly]
     longest_first = sorted(spans.items(), key=lambda item: -item[1][0])
@@ -167,9 +167,12 @@ def check_leakage(source: str, texts: Mapping[str, str], real: RealSpans, *, is_
     return LeakCheck(source, tuple(tests), longest_first[0][1][0] if spans else 0, tuple(matches[:_NAMED_MATCHES]))
 
 
-def _most_by_chance(texts: int, by_chance: float) -> int:
-    """The 99.9 % quantile of a binomial distribution."""
-    return int(np.searchsorted(bdtr(np.arange(texts + 1), texts, by_chance), _LIKELY)) if by_chance else 0
+def _most_by_chance(texts: int, own: int, queries: int) -> int:
+    """The 99.9 % quantile of what ``texts`` show if they are as ``queries``, of which ``own`` show it.
+
+    Beta-binomial, with Jeffreys' prior: the real queries are a sample too.
+    """
+    return int(betabinom.ppf(_LIKELY, texts, own + 0.5, max(0, queries - own) + 0.5))
 
 
 def _likeness(
@@ -200,4 +203,4 @@ def _grams(words: Sequence[str]) -> list[tuple[str, ...]]:
 
 def _counts(gram: tuple[str, ...]) -> bool:
     """Whether a span says anything: function words alone are everybody's."""
-    return sum(word not in FUNCTION_WORDS for word in gram) >= _FEWEST_CONTENT_WORDS
+    return sum(word not in FUNCTION_WORDS for word in gram) >= _CONTENT_WORDS_OF_A_SPAN

@@ -1,12 +1,11 @@
 """A known population of queries, from which samples are drawn."""
 
-import random
-
 from routenator.engine.population.declared import DeclaredFunction, DeclaredPack
 from routenator.engine.validation.lexicon import REQUEST_VERBS, Lexicon
 
-TEXTS = frozenset({"artist", "title"})
-NAMES = [f"{a}{b}" for a in ("zor", "quel", "vim", "bax", "thul", "wen") for b in ("ima", "ondo", "erro", "ulte", "asky")]
+NAMES = [
+    f"{a}{b}" for a in ("zor", "quel", "vim", "bax", "thul", "wen") for b in ("ima", "ondo", "erro", "ulte", "asky")
+]
 """Made-up names: a word of them in an output can only come from a query."""
 
 SHARES = {
@@ -33,8 +32,8 @@ def declare(categories=("album", "song", "track")):
             keywords[(form,)] = frozenset({name})
     lexicon = Lexicon({"en": keywords}, {}, {}, REQUEST_VERBS | {"play", "rate"}, frozenset())
     functions = {
-        "play": DeclaredFunction(frozenset({"artist", "item", "year"}), "item", True, TEXTS),
-        "rate": DeclaredFunction(frozenset({"title", "score"}), None, False, TEXTS),
+        "play": DeclaredFunction(frozenset({"artist", "item", "year"}), "item", True),
+        "rate": DeclaredFunction(frozenset({"title", "score"}), None, False),
     }
     return DeclaredPack(functions, frozenset(categories), lexicon, ("en",), frozenset())
 

@@ -74,7 +74,7 @@ def test_the_file_holds_the_population_that_was_drawn(declared, draw, write_rows
     # The name of a category is there exactly where its argument is.
     for (combination, category), share in marginal_over(joint, "arguments", "category").items():
         assert ("item" in combination) == (category != "none"), (combination, share)
-    for (category, position), _ in marginal_over(joint, "category", "keyword_position").items():
+    for category, position in marginal_over(joint, "category", "keyword_position"):
         assert (category == "none") == (position == "absent")
     if "phrasing" in joint.axes:
         asked = marginal_over(joint, "function", "phrasing")
@@ -97,7 +97,9 @@ def test_no_text_of_a_query_is_in_what_comes_out(declared, draw, write_rows):
     words = fold_words(written.replace("_", " ").replace("+", " "))
     categories = {"song", "album"}
     # Names of the pack and figures stand beside one another: "play: {song: 60}".
-    pairs = {pair for pair in pairwise(words) if any(w not in categories | SHARES.keys() and not w.isdigit() for w in pair)}
+    pairs = {
+        pair for pair in pairwise(words) if any(w not in categories | SHARES.keys() and not w.isdigit() for w in pair)
+    }
     for row in rows:
         own = fold_words(row["query"])
         assert not pairs & set(pairwise(own)), row["query"]

@@ -33,7 +33,7 @@ def test_the_share_of_misspelt_queries_is_recovered(share):
     rare = set(make_words(9_000, 2)) - set(words)
     covered = 0
     for seed in range(3):
-        found = estimate_misspelling(make_queries(words[:400], sorted(rare), share, seed), words, seed)
+        found = estimate_misspelling(make_queries(words[:400], sorted(rare), share, seed), words, seed=seed)
         assert abs(found.share - share) < 0.04, f"seed {seed}"
         covered += found.low <= share <= found.high
     assert covered >= 2
@@ -41,7 +41,9 @@ def test_the_share_of_misspelt_queries_is_recovered(share):
 
 def test_names_are_not_judged():
     words = make_words(3_000, 1)
-    queries = [(f"{query} {words[0][:-1]}x", (f"{words[0][:-1]}x",)) for query, _ in make_queries(words, words, 0, 3, 200)]
+    queries = [
+        (f"{query} {words[0][:-1]}x", (f"{words[0][:-1]}x",)) for query, _ in make_queries(words, words, 0, 3, 200)
+    ]
     assert estimate_misspelling(queries, words).suspicious == 0
 
 
@@ -51,7 +53,14 @@ def test_a_sample_without_known_words_gives_nothing():
 
 @pytest.mark.parametrize(
     ("word", "is_known"),
-    [("cities", True), ("booked", True), ("planning", True), ("happily", True), ("soundtrack", True), ("citeis", False)],
+    [
+        ("cities", True),
+        ("booked", True),
+        ("planning", True),
+        ("happily", True),
+        ("soundtrack", True),
+        ("citeis", False),
+    ],
 )
 def test_inflected_and_compound_words_are_known(word, is_known):
     assert Speller(frozenset("city book plan happy sound track".split())).is_known(word) is is_known

@@ -1,5 +1,6 @@
 import random
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -67,7 +68,7 @@ def test_shares_are_ordered_by_rows():
 def test_bands_are_readable_without_gaps_and_hold_every_length(lengths):
     bands = choose_bands(lengths)
     bounds = [parse_length_band(band) for band in bands]
-    assert all(high + 1 == low for (_, high), (low, _) in zip(bounds, bounds[1:], strict=False))
+    assert all(high + 1 == low for (_, high), (low, _) in pairwise(bounds))
     assert bounds[0][0] == min(lengths)
     assert {band_of(words, bands) for words in lengths} <= set(bands)
     assert all(high > low for low, high in bounds[:-1])
@@ -80,5 +81,7 @@ def test_dependence_is_found_where_it_is_and_not_where_it_is_not():
         rows = [((), generator.choice("ab"), generator.choice("xyz")) for _ in range(300)]
         found += measure_dependence("second", "first", (), rows).is_worth_it
     assert found <= 4
-    rows = [((), side, "x" if side == "a" and generator.random() < 0.7 else generator.choice("xyz")) for side in "ab" * 150]
+    rows = [
+        ((), side, "x" if side == "a" and generator.random() < 0.7 else generator.choice("xyz")) for side in "ab" * 150
+    ]
     assert measure_dependence("second", "first", (), rows).is_worth_it
