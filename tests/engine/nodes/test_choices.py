@@ -107,6 +107,16 @@ async def test_choice_that_was_cut_off_is_not_taken_while_another_is_whole(cache
 
 
 @pytest.mark.fault(17)
+async def test_choice_that_was_cut_off_is_not_taken_even_before_one_that_the_rules_refuse(cache: Path) -> None:
+    answer = bring((None, "length"), (OFF, "stop"))
+    async with open_choosing(cache, answer, max_attempts=1, max_regrounds=0) as bench:
+        record = await bench.run()
+    completion = record.attempts[0].completion
+    assert completion is not None
+    assert completion.text == OFF
+
+
+@pytest.mark.fault(17)
 async def test_where_every_choice_was_cut_off_the_attempt_is_truncated(cache: Path) -> None:
     answer = bring((None, "length"), (None, "length"))
     async with open_choosing(cache, answer, max_attempts=1, max_regrounds=0) as bench:
