@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 from frames import Frames, load_frames
 
-PACK = Path(__file__).parents[2] / "domains" / "assistant"
+PACK = Path(__file__).parent / "pack"
 PHRASINGS = ("imperative", "question", "fragment")
 MIN_EXAMPLES = 25
 MIN_NODES = {

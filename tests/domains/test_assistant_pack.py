@@ -14,7 +14,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 SCRIPTS = CHECKOUT / "scripts" / "assistant_pack"
-PACK = CHECKOUT / "domains" / "assistant"
+PACK = CHECKOUT / "scripts" / "assistant_pack" / "pack"
 
 
 @pytest.fixture
