@@ -62,7 +62,8 @@ def print_against(against: Against, console: Console) -> None:
 
 def _print_axis(distance: AxisDistance, console: Console, width: int) -> None:
     console.print(Text.assemble((_title(distance.axis), "bold"), f": {describe_distance(distance)}"), width=width)
-    rows, real = (sum(cell[side] for cell in distance.cells) for side in (1, 2))
+    rows = sum(synthetic for _, synthetic, _ in distance.cells)
+    real = sum(count for _, _, count in distance.cells)
     table = _table("", "rows", "real", "difference")
     for value, synthetic_count, real_count in distance.cells[:_MOST_VALUES]:
         difference = synthetic_count / rows - real_count / real
