@@ -140,9 +140,8 @@ def _wrap(start: str, items: Sequence[str], end: str) -> Iterator[str]:
     for piece in pieces:
         if len(line) + len(piece) > _WIDTH and not line.endswith("{"):
             yield line.rstrip()
-            line = " " * len(start)
-            if len(start) > _WIDTH // 2:
-                line = " " * 12
+            indent = len(start) - len(start.lstrip())
+            line = " " * (len(start) if len(start) <= _WIDTH // 2 else indent + 4)
         line += piece + " "
     yield line.rstrip()
 
