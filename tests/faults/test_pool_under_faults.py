@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from fakes.endpoint import FakeEndpoint, Reply
+from fakes.endpoint import NEVER, FakeEndpoint, Reply
 from fakes.pool import ask, open_pool
 
 
@@ -43,3 +43,23 @@ async def test_a_burst_of_refusals_halves_the_limit_once(status):
         replies = await asyncio.gather(*calls)
     assert [reply.text for reply in replies] == [str(n) for n in range(16)]
     assert min(request.at for request in fake.requests[16:]) - max(r.at for r in fake.requests[:16]) >= 1.0
+
+
+@pytest.mark.fault(35)
+@pytest.mark.parametrize("inside", ["a second request", "a wait for the server to come back"])
+async def test_a_call_that_is_cancelled_inside_its_retry_ends_at_once_and_asks_no_more(inside):
+    second = NEVER if inside == "a second request" else Reply.status(503, headers={"Retry-After": "30"})
+    fake = FakeEndpoint(Reply.status(500), second, *[NEVER] * 8)
+    async with fake, open_pool(fake.base_url, max_retries=8, timeout_s=30) as pool:
+        call = asyncio.create_task(pool.complete("text", ask()))
+        while len(fake.requests) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        while second is not NEVER and pool.states()[0].waiting == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        call.cancel()
+        done, _ = await asyncio.wait([call], timeout=10)
+        assert done == {call}
+        assert call.cancelled()
+        await asyncio.sleep(0.5)
+        assert len(fake.requests) == 2
+        assert pool.states()[0].replicas[0].in_flight == 0
