@@ -122,16 +122,17 @@ async def measure(recipe: Path, run_dir: Path, *, sentences: bool, profiler: cPr
                     delivered={},
                     max_in_flight=in_flight,
                 )
-                _forget_peak()
-                start_mb, wall, cpu, loop_cpu = _peak_mb(), time.perf_counter(), time.process_time(), time.thread_time()
-                if profiler is not None:
-                    profiler.enable()
                 with collect_seldom():
+                    _forget_peak()
+                    start_mb, wall = _peak_mb(), time.perf_counter()
+                    cpu, loop_cpu = time.process_time(), time.thread_time()
+                    if profiler is not None:
+                        profiler.enable()
                     await coordinator.fill()
-                if profiler is not None:
-                    profiler.disable()
-                wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-                loop_cpu = time.thread_time() - loop_cpu
+                    if profiler is not None:
+                        profiler.disable()
+                    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+                    loop_cpu = time.thread_time() - loop_cpu
     samples = _read_rows(run_dir)
     refusals = Counter(reason for _, _, reasons in samples for reason in orjson.loads(reasons))
     return {

@@ -8,7 +8,7 @@ from functools import cached_property
 from routenator.engine.domain.pack import DomainPack, GraphNode
 from routenator.engine.sample import ANY, Candidate, Grounding, Stratum
 from routenator.engine.validation.lexicon import Lexicon
-from routenator.engine.validation.words import all_forms, content_words, fold_words
+from routenator.engine.validation.words import all_forms, content_words, fold_words, forms_in
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Case:
     @cached_property
     def subject_forms(self) -> frozenset[str]:
         """Every form of every word of `subject_texts`."""
-        return all_forms(word for text in self.subject_texts for word in fold_words(text))
+        return forms_in(self.subject_texts)
 
     @cached_property
     def grounding_forms(self) -> frozenset[str]:

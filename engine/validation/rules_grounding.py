@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from routenator.engine.sample import Finding
 from routenator.engine.validation.case import Case
 from routenator.engine.validation.features import asks_whether, classify_phrasing
-from routenator.engine.validation.words import all_forms, content_words, fold_words, forms
+from routenator.engine.validation.words import content_words, fold_words, forms, forms_in
 
 
 def check_free_text_missing(case: Case) -> Iterator[Finding]:
@@ -16,7 +16,7 @@ def check_free_text_missing(case: Case) -> Iterator[Finding]:
     if not content_words(case.free_text):
         yield Finding("free_text_missing", f"Argument '{name}' says nothing; say what it shows.", "rules")
         return
-    keywords = all_forms(word for keyword in case.keywords_of(case.stratum.category) for word in fold_words(keyword))
+    keywords = forms_in(case.keywords_of(case.stratum.category))
     if keywords.issuperset(content_words(case.free_text)):
         message = f"Argument '{name}' names only the category; say what it shows as well."
         yield Finding("free_text_missing", message, "rules")
@@ -46,7 +46,7 @@ def check_grounded(case: Case) -> Iterator[Finding]:
     The category's own keywords do not count: every query of the category could hold them.
     """
     words = content_words(case.free_text) or content_words(case.query)
-    own = all_forms(word for keyword in case.keywords_of(case.stratum.category) for word in fold_words(keyword))
+    own = forms_in(case.keywords_of(case.stratum.category))
     subject = case.grounding_forms - own
     if not subject or any(word in subject for word in words):
         return

@@ -56,7 +56,12 @@ def fold_parts(text: str) -> list[Part]:
 
 def fold_words(text: str) -> list[str]:
     """Texts of `fold_parts`."""
-    return [part.text for part in _fold(text)]
+    return list(_fold_texts(text))
+
+
+@lru_cache(maxsize=4096)
+def _fold_texts(text: str) -> tuple[str, ...]:
+    return tuple(part.text for part in _fold(text))
 
 
 # One critique folds the same query two dozen times.
@@ -93,6 +98,12 @@ def forms(word: str) -> frozenset[str]:
 def all_forms(words: Iterable[str]) -> frozenset[str]:
     """Union of the `forms` of ``words``."""
     return frozenset().union(*map(forms, words))
+
+
+@lru_cache(maxsize=1024)
+def forms_in(texts: tuple[str, ...]) -> frozenset[str]:
+    """`all_forms` of every word of ``texts``."""
+    return all_forms(word for text in texts for word in fold_words(text))
 
 
 def content_words(text: str) -> list[str]:
