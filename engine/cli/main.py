@@ -22,6 +22,7 @@ from routenator.engine.cli.report import report
 from routenator.engine.cli.serve import serve
 from routenator.engine.cli.status import status
 from routenator.engine.cli.traces import traces_app
+from routenator.engine.cli.train import train
 from routenator.engine.cli.validate import validate
 
 app = typer.Typer(
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 for command in (
     generate, preview, validate, check_endpoints, status, pause, resume, set_limits, stop, finalize, repair, report,
-    export, evaluate, fit, serve, graph,
+    export, train, evaluate, fit, serve, graph,
 ):  # fmt: skip
     app.command("set" if command is set_limits else None)(command)
 app.add_typer(traces_app, name="traces")

@@ -38,7 +38,7 @@ def test_labels_may_hold_braces_and_time_stamps_may_follow():
 @pytest.mark.fault(9)
 async def test_server_that_stops_answering_is_left_alone_and_what_is_out_fails_over(caplog):
     stuck, well = FakeEndpoint(), FakeEndpoint()
-    async with serve_replicas(stuck, well) as urls, open_pool(*urls, timeout_s=300, max_in_flight=8) as pool:
+    async with serve_replicas(stuck, well) as urls, open_pool(*urls, timeout_s=18, max_in_flight=8) as pool:
         await asyncio.gather(*(pool.complete("text", ask()) for _ in range(16)))
         assert stuck.requests  # its pace is known
         stuck.answer = lambda _: NEVER
