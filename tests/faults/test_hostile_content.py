@@ -87,32 +87,34 @@ def test_a_servers_hostile_words_are_shown_escaped(run_files):
         assert_harmless(result.out + result.err)
 
 
+TURNED = "\u202epng.exe\u2066 <img src=x onerror=alert(1)>"
+
+
 @pytest.mark.fault(24)
-@pytest.mark.parametrize("place", ["title", "label", "description"])
-def test_what_a_pack_wrote_is_shown_escaped_or_refused_by_a_message_that_is(run_files, place):
+@pytest.mark.parametrize("words", ["\x1b]52;c;ZXZpbA==\x07", TURNED], ids=["control", "bidi"])
+@pytest.mark.parametrize("place", ["title", "label"])
+def test_what_a_pack_wrote_is_refused_if_it_controls_a_terminal_and_escaped_if_it_turns_text_round(
+    run_files, place, words
+):
     with serve_in_thread(FakeEndpoint(answer=WRITER.answer, vision=True)) as fake:
-        files = run_files(fake.base_url, recipe={"rows": 3, "max_rounds": 0}, targets=TEXT_ONLY)
-        visible = HOSTILE.replace("\x00", "").replace("\n", " ")
+        files = run_files(fake.base_url, recipe={"rows": 6, "max_rounds": 0})
         if place == "title":
             path = files.pack / "content.jsonl"
-            items = [json.loads(line) | {"title": f"Sleepy {visible}"} for line in path.read_text("utf-8").splitlines()]
+            items = [json.loads(line) | {"title": f"Cat {words}"} for line in path.read_text("utf-8").splitlines()]
             path.write_text("".join(f"{json.dumps(item)}\n" for item in items), "utf-8")
-        elif place == "label":
-            path = files.pack / "graph" / "nodes.csv"
-            path.write_text(path.read_text("utf-8").replace("celebrate a birthday", f"celebrate {visible}"), "utf-8")
         else:
-            path = files.pack / "domain.yaml"
-            text = path.read_text("utf-8").replace(
-                "description: A few designs", f"description: {json.dumps(visible)} #"
-            )
-            path.write_text(text, "utf-8")
+            path = files.pack / "graph" / "nodes.csv"
+            path.write_text(path.read_text("utf-8").replace("UserIntent,", f"UserIntent,{words}"), "utf-8")
         ended, preview = files.run(), files.run("preview", "-n", "3")
-    if ended.code in (0, 1):
-        assert_shown_harmlessly(files, ended, preview)
-    else:
+    assert_harmless(ended.out + ended.err + preview.out + preview.err)
+    if words != TURNED:
         assert ended.code == 2
-        assert path.name in ended.err
-        assert_harmless(ended.out + ended.err + preview.out + preview.err)
+        assert f"{path.name}:" in ended.err and "control character" in ended.err
+        return
+    assert ended.code in (0, 1), ended.err
+    assert_shown_harmlessly(files, ended, preview)
+    shown = "".join(files.run("traces", "show", str(slot)).out for slot in range(6))
+    assert "\\u202epng.exe" in shown
 
 
 def make_bomb():

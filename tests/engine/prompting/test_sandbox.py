@@ -32,6 +32,7 @@ def render(source: str, **values: object) -> str:
         "{{ text.__class__ }}",
         "{{ text.format_map(labels) }}",
         "{{ 'a' * 10**8 }}",
+        "{{ 'a' * 100000000 }}",
         "{{ 10 ** 10 ** 10 }}",
         "{{ '%1000000000d' % 1 }}",
         "{{ range(10**9) }}",
