@@ -27,6 +27,7 @@ from routenator.engine.cli.worker import WorkerSettings, say_once_a_run, worker_
 from routenator.engine.datasets.row import DatasetRow
 from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.datasets.writing import write_dataset
+from routenator.engine.errors import RouteNatorError
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.ledger.run_directory import RunDirectory
 from routenator.engine.ledger.writer import LedgerWriter
@@ -128,7 +129,12 @@ async def _open_run(
             knowledge = await asyncio.to_thread(Knowledge.load, inputs, say)
         if meta is None:
             assert knowledge is not None and pool is not None
-            meta = await resolve_meta(inputs, knowledge, pool, say)
+            try:
+                meta = await resolve_meta(inputs, knowledge, pool, say)
+            except RouteNatorError:
+                if directory.created:
+                    directory.discard()
+                raise
             await _store_meta(run_dir, meta)
         workers: list[Worker]
         if count == 1:

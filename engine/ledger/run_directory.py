@@ -118,6 +118,15 @@ class RunDirectory:
             os.close(lock)
             raise
 
+    def discard(self) -> None:
+        """Remove the databases of a run that this call made and that holds nothing: its start failed.
+
+        Otherwise the settings that it failed with would be the run's, and could not be mended.
+        """
+        assert self.created
+        for ledger in reversed(range(self.layout.ledgers)):
+            _remove_unused(database_path(self.path, ledger))
+
     def close(self) -> None:
         """Give the lock back."""
         if self.lock_descriptor >= 0:

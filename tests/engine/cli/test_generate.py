@@ -135,6 +135,17 @@ def test_a_changed_pack_or_model_is_refused(run_files, fake):
     assert "pack_digest" in ended.err
 
 
+def test_a_first_start_that_fails_leaves_no_settings_behind(run_files, fake):
+    files = run_files(fake.base_url, {"model": "another"}, recipe={"rows": 6})
+    failed = files.run()
+    assert failed.code == 3
+    assert "another" in failed.err
+    files.endpoint["model"] = "fake"
+    mended = files.run()
+    assert mended.code == 0, mended.err
+    assert len(files.rows()) == 6
+
+
 def test_where_and_how_fast_endpoints_are_asked_may_change(run_files, fake):
     files = run_files(fake.base_url, recipe={"rows": 4})
     assert files.run().code == 0
