@@ -118,7 +118,7 @@ def run_of_three_ledgers(run_files, rows):
 def test_the_traces_of_all_workers_are_sent_once_each_also_over_a_death_of_the_backend(run_files):
     files = run_of_three_ledgers(run_files, 700)
     with receive(lambda number: 200 if number <= 4 else 503) as (url, taken, asked):
-        ended = files.run("traces", "export", "--otlp", url, "--timeout", "1")
+        ended = files.run("traces", "export", "--otlp", url, "--timeout", "2")
     assert ended.code == 1
     assert "503" in ended.err or "Service Unavailable" in ended.err
     assert 5 <= len(asked) < 16, "tries are bounded"
