@@ -163,14 +163,13 @@ def _sum(workers: Sequence[WorkerState], counts: Callable[[WorkerState], Mapping
 def _find_duplicates(run_dir: Path, near_threshold: float) -> tuple[list[Duplicate], Counter[str]]:
     """Rows that repeat another, and how many of them each route wrote."""
     with LedgerReader(run_dir) as reader:
-        columns = reader.accepted_columns("slot", "round", "query", "route")
-        rows, routes = [], {}
-        for slot, round, query, route in columns:
-            key = SampleKey(slot, round)
-            routes[key] = route
-            rows.append((key, query))
-    found = find_duplicates(rows, near_threshold)
-    return (
-        [Duplicate(item.key, item.duplicate_of, item.kind) for item in found],
-        Counter(routes[item.key] for item in found),
-    )
+        rows = reader.accepted_columns("slot", "round", "query")
+        keyed = ((SampleKey(slot, round), query) for slot, round, query in rows)
+        found = {
+            item.key: Duplicate(item.key, item.duplicate_of, item.kind)
+            for item in find_duplicates(keyed, near_threshold)
+        }
+        # A second look at the rows, where there are any: the first holds nothing of a row but its text.
+        routes = reader.accepted_columns("slot", "round", "route") if found else ()
+        written_by = Counter(route for slot, round, route in routes if SampleKey(slot, round) in found)
+    return list(found.values()), written_by
