@@ -187,7 +187,7 @@ def test_ctrl_c_drains_commits_and_says_how_to_go_on(run_files):
         child.send_signal(signal.SIGINT)
         ended = finish(child)
         assert ended.code == 130
-        assert "waiting for the samples in flight" in ended.err
+        assert "Stopping: what is in flight has" in ended.err
         assert "Give the same command again" in ended.err
         [(samples, attempts)] = files.query("SELECT count(*), sum(attempts) FROM sample")
         assert 0 < samples < 60
