@@ -56,17 +56,26 @@ TARGETS = {
     },
 }
 """Route → targets that are independent of each other and that every walk of the pack can serve."""
+JUDGED = {"function": {"search": 1.0}, "category": {"image": 1.0}}
+"""The label by which the fake judges every query."""
 
 
 def write_files(
-    folder: Path, base_url: str, rows: int, in_flight: int, transport: str, traces: bool, route: str
+    folder: Path,
+    base_url: str,
+    rows: int,
+    in_flight: int,
+    transport: str,
+    traces: bool,
+    route: str,
+    judge: bool = False,
 ) -> Path:
     """A copy of the design pack with `TARGETS`, an endpoints file and a recipe in ``folder``; the recipe's path."""
     pack = folder / "pack"
     shutil.copytree(Path(str(resources.files("routenator") / "domains" / "design")), pack)
     tables = [
         {"axes": [axis], "marginals": [{"axes": [axis], "shares": {k: v for k, v in shares.items() if v}}]}
-        for axis, shares in TARGETS[route].items()
+        for axis, shares in (TARGETS[route] | (JUDGED if judge else {})).items()
     ]
     (pack / "targets.yaml").write_text(yaml.safe_dump({"tables": tables}))
     endpoint = {
@@ -77,7 +86,8 @@ def write_files(
         "timeout_s": 600,
         "vision": False,
     }
-    (folder / "endpoints.yaml").write_text(yaml.safe_dump({"endpoints": {"fake": endpoint}, "roles": {"text": "fake"}}))
+    roles = {"text": "fake", "judge": "fake"} if judge else {"text": "fake"}
+    (folder / "endpoints.yaml").write_text(yaml.safe_dump({"endpoints": {"fake": endpoint}, "roles": roles}))
     recipe = {
         "pack": "pack",
         "rows": rows,
@@ -92,13 +102,16 @@ def write_files(
     return folder / "recipe.yaml"
 
 
-async def measure(recipe: Path, run_dir: Path, *, sentences: bool, profiler: cProfile.Profile | None) -> dict[str, Any]:
+async def measure(
+    recipe: Path, run_dir: Path, *, sentences: bool, judge: bool, profiler: cProfile.Profile | None
+) -> dict[str, Any]:
     """Run ``recipe`` into ``run_dir``.
 
     Args:
         recipe: The recipe file.
         run_dir: Made anew.
         sentences: Check label consistency with the sentence model.
+        judge: Let the judge vote, as if it had earned it: two calls for each row.
         profiler: Sees the measured part.
     """
     inputs = load_inputs(recipe, {})
@@ -111,6 +124,8 @@ async def measure(recipe: Path, run_dir: Path, *, sentences: bool, profiler: cPr
             if not sentences:
                 knowledge = replace(knowledge, sentences=None, consistency=None)
             meta = await resolve_meta(inputs, knowledge, pool, _say_nothing)
+            if judge:
+                meta = replace(meta, calibrations=({"voter": "judge", "votes": True},))
             runner = make_worker_runner(inputs, knowledge, pool, meta)
             async with LocalWorker(run_dir, directory.layout, inputs.recipe, runner, max_in_flight=in_flight) as worker:
                 coordinator = Coordinator(
@@ -137,7 +152,7 @@ async def measure(recipe: Path, run_dir: Path, *, sentences: bool, profiler: cPr
     refusals = Counter(reason for _, _, reasons in samples for reason in orjson.loads(reasons))
     return {
         "samples": sum(verdict == "accepted" for verdict, _, _ in samples),
-        "calls": sum(attempts for _, attempts, _ in samples),
+        "calls": sum(attempts for _, attempts, _ in samples) + 2 * judge * len(samples),
         "wall_s": wall,
         "cpu_s": cpu,
         "loop_cpu_s": loop_cpu,
@@ -183,14 +198,17 @@ def main() -> None:
     parser.add_argument("--transport", choices=("openai", "aiohttp"), default="openai")
     parser.add_argument("--no-traces", dest="traces", action="store_false")
     parser.add_argument("--sentences", action="store_true")
+    parser.add_argument("--judge", action="store_true", help="needs fake_vllm.py --right")
     parser.add_argument("--route", choices=tuple(TARGETS), default="text")
     parser.add_argument("--profile", type=Path)
     args = parser.parse_args()
     profiler = cProfile.Profile() if args.profile else None
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        recipe = write_files(folder, args.base_url, args.rows, args.in_flight, args.transport, args.traces, args.route)
-        found = uvloop.run(measure(recipe, folder / "run", sentences=args.sentences, profiler=profiler))
+        load = (args.base_url, args.rows, args.in_flight, args.transport, args.traces, args.route)
+        recipe = write_files(folder, *load, judge=args.judge)
+        measured = measure(recipe, folder / "run", sentences=args.sentences, judge=args.judge, profiler=profiler)
+        found = uvloop.run(measured)
     if profiler is not None:
         profiler.dump_stats(args.profile)
     print(json.dumps(found))

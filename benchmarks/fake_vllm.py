@@ -5,7 +5,9 @@
 prints its base URL and serves until it is ended. Each answer comes after a latency drawn evenly from
 ``latency ± spread``. A request for a query is answered so that a sample takes two calls: the first answer doubles its
 last word, which a rule of the critique refuses; the answer to the request that carries the critique's feedback is one
-that every rule lets pass. ``/v1/models`` and ``/metrics`` are there as vLLM has them.
+that every rule lets pass. With ``--right`` the first answer is that one, and the two calls of a judge's vote follow: it
+is labelled with the first function and category that may be chosen, and gets full marks. ``/v1/models`` and
+``/metrics`` are there as vLLM has them.
 """
 
 from __future__ import annotations
@@ -56,8 +58,14 @@ def read_form(pattern: str) -> tuple[list[str], range, bool, range, str]:
     return match["start"].split(), before, match["keyword"] is not None, after, "?" if match["mark"] else ""
 
 
-def write_query(body: dict[str, Any], rng: random.Random) -> str | None:
-    """A query that passes the rules, or one with a doubled word where no feedback is given; ``None``: none is asked."""
+def write_query(body: dict[str, Any], rng: random.Random, is_right: bool) -> str | None:
+    """A query that passes the rules, or one with a doubled word where no feedback is given; ``None``: none is asked.
+
+    Args:
+        body: The request.
+        rng: Chooses the words.
+        is_right: Whether the first answer passes as well.
+    """
     schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema", {})
     pattern = schema.get("properties", {}).get("query", {}).get("pattern")
     facts = _FACTS.search(body["messages"][-1]["content"]) if pattern else None
@@ -82,14 +90,17 @@ def write_query(body: dict[str, Any], rng: random.Random) -> str | None:
         start = facts["action"].split()
         del head[: len(start)]
     words = [*start, *head, *keyword, *tail]
-    if "\n(" not in body["messages"][-1]["content"]:
+    if not is_right and "\n(" not in body["messages"][-1]["content"]:
         words.append(words[-1])
     return " ".join(words) + mark
 
 
 def plain_value(schema: dict[str, Any]) -> Any:
-    """The plainest value of an object's properties: what a probe of the endpoint asks for."""
-    return {name: part.get("enum", ["word"])[0] for name, part in schema.get("properties", {}).items()}
+    """The plainest value of an object's properties, as a probe of the endpoint asks for it; of a score the highest."""
+    return {
+        name: part["maximum"] if part.get("type") == "integer" else part.get("enum", ["word"])[0]
+        for name, part in schema.get("properties", {}).items()
+    }
 
 
 class FakeVllm:
@@ -98,11 +109,13 @@ class FakeVllm:
     Args:
         latency_s: Mean latency of an answer in seconds.
         spread: Half the width of its distribution, as a share of the mean.
+        is_right: Whether the first answer to a request for a query passes the rules.
         seed: Of latencies.
     """
 
-    def __init__(self, latency_s: float, spread: float, seed: int = 0) -> None:
+    def __init__(self, latency_s: float, spread: float, is_right: bool = False, seed: int = 0) -> None:
         self.running = 0
+        self._is_right = is_right
         self._latency_s = latency_s
         self._spread = spread
         self._rng = random.Random(seed)
@@ -118,7 +131,7 @@ class FakeVllm:
         seed = body.get("seed")
         if seed is not None:
             self._words.seed(seed)
-        query = write_query(body, self._words)
+        query = write_query(body, self._words, self._is_right)
         if query is not None:
             text = orjson.dumps({"query": query}).decode()
         else:
@@ -203,9 +216,9 @@ class _Connection(asyncio.Protocol):
             )
 
 
-async def serve(latency_s: float, spread: float) -> None:
+async def serve(latency_s: float, spread: float, is_right: bool) -> None:
     """Print the base URL and serve for ever."""
-    fake = FakeVllm(latency_s, spread)
+    fake = FakeVllm(latency_s, spread, is_right)
     server = await asyncio.get_running_loop().create_server(lambda: _Connection(fake), "127.0.0.1", 0, backlog=4096)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
     await server.serve_forever()
@@ -216,8 +229,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--latency-ms", type=float, default=200.0)
     parser.add_argument("--spread", type=float, default=0.2)
+    parser.add_argument("--right", action="store_true", help="The first answer passes the rules.")
     args = parser.parse_args()
-    uvloop.run(serve(args.latency_ms / 1000, args.spread))
+    uvloop.run(serve(args.latency_ms / 1000, args.spread, args.right))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ that a noisy machine is as noisy for all of them; with ``--repeats`` the medians
 A sample takes two calls. The engine's are two attempts: the first answer has a fault that a rule refuses, the second
 heeds the feedback. So the state machine takes six steps (route, walk, generate, critique, generate, critique), the
 rules run twice, and the row and the trace of both attempts are on the disk at the end. The reference sends two requests
-of the same form and keeps nothing. No judge votes, for its vote alone is two calls; consistency by the sentence model
-is left out but for the line that says so.
+of the same form and keeps nothing. The line with a judge is a sample that nothing is wrong with: four steps, one
+generation and the two calls of a judge's vote, so three calls against the reference's two. Consistency by the sentence
+model is left out but for the line that says so.
 
 CPU is that of the process with all its threads, without the fake's. Efficiency is the ideal wall time, which is
 ``samples x calls x latency / in flight``, by the wall time that it took. It falls where the calls in flight need more
@@ -68,13 +69,15 @@ REFERENCE = Line("reference: bare SDK, keeps nothing", "reference.py")
 ENGINE = Line("engine, transport openai", "engine_run.py")
 LEAN = Line("engine, transport aiohttp", "engine_run.py", ("--transport", "aiohttp"))
 UNTRACED = Line("engine, aiohttp, no traces", "engine_run.py", ("--transport", "aiohttp", "--no-traces"))
+JUDGED = Line("engine, aiohttp, 1 + 2 judge's calls", "engine_run.py", ("--transport", "aiohttp", "--judge"))
 CHECKED = Line("engine, aiohttp, sentence model", "engine_run.py", ("--transport", "aiohttp", "--sentences"))
 
 
 @contextmanager
-def fake_vllm(latency_ms: float) -> Iterator[str]:
-    """Base URL of a fake in a process of its own."""
+def fake_vllm(latency_ms: float, is_right: bool = False) -> Iterator[str]:
+    """Base URL of a fake in a process of its own; ``is_right``: its first answer passes the rules."""
     command = [sys.executable, str(HERE / "fake_vllm.py"), "--latency-ms", str(latency_ms), "--spread", str(_SPREAD)]
+    command += ["--right"] if is_right else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -131,7 +134,7 @@ def show(
 def compare(lines: tuple[Line, ...], in_flight: int, samples: int, latency_ms: float, repeats: int) -> None:
     """Run ``lines`` one after another, ``repeats`` times, and print them."""
     runs: dict[str, list[dict[str, Any]]] = {line.name: [] for line in lines}
-    with fake_vllm(latency_ms) as base_url:
+    with fake_vllm(latency_ms, is_right=JUDGED in lines) as base_url:
         for _ in range(repeats):
             for line in lines:
                 runs[line.name].append(run_line(line, base_url, samples, in_flight))
@@ -190,6 +193,7 @@ def main() -> None:
         return
     for in_flight in args.in_flight:
         compare((REFERENCE, ENGINE, LEAN, UNTRACED), in_flight, SAMPLES[in_flight], args.latency_ms, args.repeats)
+        compare((REFERENCE, JUDGED), in_flight, SAMPLES[in_flight], args.latency_ms, args.repeats)
     compare((LEAN,), 256, LONG_SAMPLES, LONG_LATENCY_MS, 1)
     compare((CHECKED,), 64, SENTENCE_ROWS, args.latency_ms, 1)
     scale_workers(WORKER_ROWS)
