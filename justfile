@@ -24,9 +24,9 @@ setup: (_install "local")
 # Install what tests and checks need as well.
 setup-dev: (_install "local,svg,dev")
 
-# Run the tests but the long ones.
+# Run the tests but the long ones, a process for each core: many of them wait for a deadline or for a process.
 test *ARGS: setup-dev
-    {{ python }} -m pytest -q -m "not long" {{ ARGS }}
+    {{ python }} -m pytest -q -m "not long" -n auto --dist worksteal {{ ARGS }}
 
 # Run the tests that take minutes.
 test-long *ARGS: setup-dev

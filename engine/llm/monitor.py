@@ -19,6 +19,7 @@ ASK_AGAIN_S = 60.0
 MISSES_TO_GIVE_UP = 3
 ABSENCE_S = 3.0
 """A second that took so much longer was not the servers': this process was stopped, or its loop was."""
+LEAST_STALL_S = 5.0
 LEAST_STALL_SHARE = 1 / 3
 """Of ``timeout_s``, which says how long the user thinks that an answer may take: the first long answers after quick
 probes are no stall."""
@@ -52,7 +53,7 @@ class Monitor:
     """Watches one endpoint's replicas in one background task, from the first request on. Belongs to one event loop.
 
     * Stall: a server whose ``/health`` says 200 may answer nobody. If nothing ended for 10 times the usual latency,
-      at least a third of ``timeout_s`` and at most all of it, the replica's breaker opens and what is out fails over.
+      at least 5 s and a third of ``timeout_s``, at most all of it, the replica's breaker opens and what is out fails over.
     * Queue: vLLM takes whatever it is sent and says in ``/metrics`` how much of it waits. If more than a tenth of what
       runs waits in two polls in a row, the limit goes towards what runs. A server without these metrics is asked once
       a minute; a failed poll never counts against it.
@@ -119,7 +120,7 @@ class Monitor:
             return  # nothing is known of its pace; the deadline of each request does
         if replica.answered_at > watch.stalled_at:
             watch.patience = 1.0
-        least_s = LEAST_STALL_SHARE * self._timeout_s
+        least_s = max(LEAST_STALL_S, LEAST_STALL_SHARE * self._timeout_s)
         stall_s = min(self._timeout_s, watch.patience * max(least_s, STALL_PER_LATENCY * replica.latency_s))
         quiet_s = now - replica.quiet_since
         if quiet_s < stall_s:

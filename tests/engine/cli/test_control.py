@@ -42,7 +42,7 @@ def fake():
 @pytest.fixture
 def at_work(run_files, fake):
     """A run of more rows than a test lets it make, with its process; killed if the test did not end it."""
-    files = run_files(fake.base_url, recipe={"rows": 3000, "max_in_flight": 6}, targets=TEXT_ONLY)
+    files = run_files(fake.base_url, {"timeout_s": 60}, recipe={"rows": 3000, "max_in_flight": 6}, targets=TEXT_ONLY)
     child = files.start("generate", "--workers", "1")
     try:
         wait_until(lambda: generations(fake) >= 12, child)
@@ -118,8 +118,14 @@ def test_resume_continues_a_run_that_no_process_runs(run_files, fake):
 
 def test_status_of_a_run_at_work_tells_rate_replicas_workers_and_what_takes_long(at_work, fake):
     files, child = at_work
-    fake.answer = lambda body: Reply.text("", delay_s=float("inf"))
-    wait_until(lambda: fake.in_flight == 6, child)
+    hanging = []
+
+    def hang(body):
+        hanging.append(body)
+        return Reply.text("", delay_s=float("inf"))
+
+    fake.answer = hang
+    wait_until(lambda: len(hanging) == 6, child)
     shown = files.run("status")
     assert shown.code == 0, shown.err
     assert f"running, process {child.pid}" in shown.out
