@@ -53,7 +53,8 @@ class Monitor:
     """Watches one endpoint's replicas in one background task, from the first request on. Belongs to one event loop.
 
     * Stall: a server whose ``/health`` says 200 may answer nobody. If nothing ended for 10 times the usual latency,
-      at least 5 s and a third of ``timeout_s``, at most all of it, the replica's breaker opens and what is out fails over.
+      at least 5 s and a third of ``timeout_s``, at most all of it, the replica's breaker opens and what is out fails
+      over.
     * Queue: vLLM takes whatever it is sent and says in ``/metrics`` how much of it waits. If more than a tenth of what
       runs waits in two polls in a row, the limit goes towards what runs. A server without these metrics is asked once
       a minute; a failed poll never counts against it.

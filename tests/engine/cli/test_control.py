@@ -138,7 +138,7 @@ def test_status_of_a_run_at_work_tells_rate_replicas_workers_and_what_takes_long
     [endpoint] = state["endpoints"]
     [replica] = endpoint["replicas"]
     assert (endpoint["name"], replica["in_flight"], replica["condition"]) == ("fake", 6, "up")
-    assert replica["latency_ms"] >= ANSWER_S * 1000 * 0.9
+    assert replica["latency_ms"] >= ANSWER_S * 1000 / 2  # smoothed over the checks at the start, which took no time
     oldest = [sample for worker in state["workers"] for sample in worker["oldest"]]
     assert {sample["node"] for sample in oldest} == {"generate_text"}
     assert all(worker["pid"] > 0 for worker in state["workers"])
