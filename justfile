@@ -32,6 +32,10 @@ test *ARGS: setup-dev
 test-long *ARGS: setup-dev
     {{ python }} -m pytest -q -m long {{ ARGS }}
 
+# Kill a run with two workers at twenty random moments.
+test-kills: setup-dev
+    {{ python }} -m pytest -q -m long tests/faults/test_workers.py -k twenty
+
 # Lint, format check, types. The order of imports is a test: tests/test_layers.py.
 check: setup-dev
     {{ python }} -m ruff check .

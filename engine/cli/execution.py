@@ -23,7 +23,7 @@ from routenator.engine.cli.services import (
     make_worker_runner,
     resolve_meta,
 )
-from routenator.engine.cli.worker import WorkerSettings, say_once_a_run, worker_command
+from routenator.engine.cli.worker import WorkerSettings, say_once, worker_command
 from routenator.engine.datasets.row import DatasetRow
 from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.datasets.writing import write_dataset
@@ -161,7 +161,7 @@ async def _start_workers(
 ) -> list[Worker]:
     """Worker processes, all of them ready."""
     say(f"Starting {count} workers …")
-    tell = say_once_a_run(say)
+    tell = say_once(say)
     found: list[ProcessWorker] = []
     for number in range(count):
         settings = WorkerSettings(str(directory.path.absolute()), number, count, max_in_flight, base_urls)

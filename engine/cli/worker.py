@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.runs.file_limit import raise_file_limit
 from routenator.engine.runs.worker import LocalWorker
 from routenator.engine.runs.worker_process import Channel, read_messages, serve_worker, to_wire
+
+ECHO_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +90,26 @@ async def work(channel: Channel) -> None:
                 await serve_worker(worker, messages, channel)
 
 
-def say_once_a_run(say: Callable[[str], None]) -> Callable[[str], None]:
-    """What several workers say in the same words is said once."""
-    said: set[str] = set()
+def say_once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """What several workers say in the same words within `ECHO_S` seconds is said once."""
+    said_at: dict[str, float] = {}
 
     def tell(text: str) -> None:
-        if text not in said:
-            said.add(text)
+        now = time.monotonic()
+        if now - said_at.get(text, float("-inf")) > ECHO_S:
             say(text)
+        said_at[text] = now
+        for old in [other for other, at in said_at.items() if now - at > ECHO_S]:
+            del said_at[old]
 
     return tell
 
 
 def main() -> None:
     """Be a worker."""
-    # The terminal sends Ctrl-C to all of its processes: what follows is for the coordinator to say.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal sends Ctrl-C, and a batch system SIGTERM, to all processes: what follows is for the coordinator to say.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise_file_limit()
     channel = Channel()
     logging.getLogger().addHandler(SayHandler(channel.say))

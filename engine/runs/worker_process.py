@@ -162,6 +162,8 @@ class ProcessWorker:
     async def _read(self) -> None:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
+            if not line.endswith(b"\n"):
+                break  # it was killed while it wrote
             message = orjson.loads(line)
             if "state" in message:
                 self._state = _STATE.validate_python(message["state"])

@@ -148,6 +148,13 @@ def test_kill_9_of_workers_coordinator_or_both_loses_nothing_and_doubles_nothing
 
 @pytest.mark.fault(26)
 @pytest.mark.long
+@pytest.mark.timeout(900)
+def test_kill_9_twenty_times_with_several_workers(run_files):
+    kill_and_finish(run_files, rows=200, kills=20, seed=random.randrange(2**32))
+
+
+@pytest.mark.fault(26)
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_kill_9_two_hundred_times_with_several_workers(run_files):
     kill_and_finish(run_files, rows=2_000, kills=200, seed=random.randrange(2**32))

@@ -1,0 +1,81 @@
+import sys
+
+import pytest
+
+from routenator.engine.errors import AuthError, RunError
+from routenator.engine.runs.worker import PassResult
+from routenator.engine.runs.worker_process import ProcessWorker
+
+HEAD = "import json, sys\nsettings = json.loads(sys.stdin.readline())\nout = sys.stdout\n"
+TELL = "def tell(**m):\n    out.write(json.dumps(m) + '\\n')\n    out.flush()\n"
+
+
+async def start(script, said, tmp_path):
+    """A worker process that follows ``script`` in place of a real one."""
+    lock = (tmp_path / "lock").open("w")
+    command = (sys.executable, "-c", HEAD + TELL + script)
+    try:
+        return await ProcessWorker.start(0, command, {"number": 0}, lock.fileno(), said.append)
+    finally:
+        lock.close()
+
+
+async def test_a_pass_is_answered_and_what_is_said_comes_through(tmp_path):
+    script = """
+tell(ready=True)
+for line in sys.stdin:
+    message = json.loads(line)
+    if message["do"] == "pass":
+        tell(say="half of it")
+        tell(id=message["id"], result={"samples": 3, "barren": None}, state={"number": 0, "pid": 5, "in_flight": 2})
+    if message["do"] == "leave":
+        break
+"""
+    said = []
+    worker = await start(script, said, tmp_path)
+    await worker.wait_ready()
+    assert await worker.run_pass() == PassResult(3, None)
+    assert said == ["half of it"]
+    assert worker.state().in_flight == 2
+    await worker.close()
+
+
+async def test_an_error_of_the_worker_keeps_its_kind(tmp_path):
+    script = """
+tell(ready=True)
+message = json.loads(sys.stdin.readline())
+tell(id=message["id"], error={"kind": "AuthError", "what": "no", "hint": "set the key"})
+sys.stdin.readline()
+"""
+    worker = await start(script, [], tmp_path)
+    await worker.wait_ready()
+    with pytest.raises(AuthError, match="set the key"):
+        await worker.run_pass()
+    await worker.close()
+
+
+@pytest.mark.parametrize("last_words", ["", 'out.write(\'{"state": {"num\'); out.flush()'])
+async def test_a_worker_that_is_killed_is_named_also_in_the_middle_of_a_line(tmp_path, last_words):
+    script = f"""
+import os
+tell(ready=True)
+sys.stdin.readline()
+print("it hurts", file=sys.stderr, flush=True)
+{last_words}
+os.kill(os.getpid(), 9)
+"""
+    worker = await start(script, [], tmp_path)
+    await worker.wait_ready()
+    with pytest.raises(RunError, match=r"worker 0 .* ended unexpectedly: SIGKILL; it said last: it hurts"):
+        await worker.run_pass()
+    with pytest.raises(RunError, match="ended unexpectedly"):
+        await worker.run_pass()
+    await worker.close()
+
+
+async def test_a_worker_that_cannot_load_says_why(tmp_path):
+    script = 'tell(ready=True, error={"kind": "ConfigError", "what": "the pack has gone", "hint": None})'
+    worker = await start(script, [], tmp_path)
+    with pytest.raises(RunError, match="the pack has gone"):
+        await worker.wait_ready()
+    await worker.close()
