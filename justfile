@@ -50,6 +50,10 @@ wheel-smoke:
 ci-smoke: setup
     bash scripts/run_smoke.sh
 
+# What a sample costs, beside the bare SDK, against a fake vLLM: about four minutes.
+bench *ARGS: setup-dev
+    {{ python }} benchmarks/throughput.py {{ ARGS }}
+
 # A run directory of a million rows in FOLDER, filled through the ledger's own writer (6 minutes, 2 GB), and what it costs to look into it.
 bench-million FOLDER="/tmp/routenator-million": setup-dev
     {{ python }} benchmarks/million.py fill {{ FOLDER }}/run
