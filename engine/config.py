@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -39,7 +40,7 @@ class Endpoint(Strict):
     """``openai`` talks to ``base_url``; ``embedded`` starts llama.cpp on loopback and talks to it the same way."""
     base_url: tuple[str, ...] = ()
     """Replicas' base URLs, ending in ``/v1``. A single string is taken as one. Empty for ``embedded``."""
-    weights: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    weights: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
     """Share of the requests for each of ``base_url``, in its order; only their ratios count. Empty: all alike."""
     model: str
     """Model name as the server knows it (``--served-model-name``)."""
@@ -104,6 +105,10 @@ class Endpoint(Strict):
     def _extra_body_adds(self) -> Endpoint:
         if ours := sorted(OWN_BODY_FIELDS & self.extra_body.keys()):
             raise ValueError(f"extra_body may not set {', '.join(ours)}: the engine does")
+        try:
+            json.dumps(self.extra_body, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError("extra_body holds what JSON cannot") from None
         return self
 
 

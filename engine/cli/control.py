@@ -80,7 +80,7 @@ def set_limits(
     Example: routenator set runs/demo --max-in-flight 128
     """
     state = _ask_running(run_dir, {"do": "set", "max_in_flight": max_in_flight})
-    _tell(as_json, "set", state, f"At most {max_in_flight:,} samples in flight; now {state.in_flight:,}.")
+    _tell(as_json, "set", state, f"At most {state.max_in_flight:,} in flight from now on; now {state.in_flight:,}.")
 
 
 def _running_pid(run_dir: Path) -> int | None:

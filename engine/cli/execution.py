@@ -28,10 +28,10 @@ from routenator.engine.datasets.row import DatasetRow
 from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.datasets.writing import write_dataset
 from routenator.engine.errors import RouteNatorError
-from routenator.engine.ledger.reader import LedgerReader
+from routenator.engine.ledger.reader import Counts, LedgerReader
 from routenator.engine.ledger.run_directory import RunDirectory
 from routenator.engine.ledger.writer import LedgerWriter
-from routenator.engine.runs.control import ControlServer
+from routenator.engine.runs.control import MAX_IN_FLIGHT, ControlServer
 from routenator.engine.runs.coordinator import Coordinator
 from routenator.engine.runs.file_limit import fit_to_file_limit, raise_file_limit
 from routenator.engine.runs.window import DRAIN_S
@@ -40,6 +40,8 @@ from routenator.engine.runs.worker_process import ProcessWorker
 
 LEAVE_LIMIT_S = 4.0
 """Seconds that a second Ctrl-C leaves for the last commit."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""A terminal's Ctrl-C, a batch system's end, a lost session."""
 ROWS_A_WORKER = 1_000
 """Rows that are worth the start of another process."""
 
@@ -100,10 +102,18 @@ async def execute(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_j
             if given_up is not None:
                 say(f"Every sample of the last pass failed at its endpoint, the last with: {given_up}", style="yellow")
                 say("Mend it and give the same command again: the open slots have rounds left.")
-        with LedgerReader(run_dir) as reader:
+        interrupted = coordinator.is_stopping
+        counts = await asyncio.to_thread(_finish, run_dir, with_dataset=not interrupted)
+    return Outcome(counts.accepted, counts.planned, interrupted and counts.accepted < counts.planned)
+
+
+def _finish(run_dir: Path, *, with_dataset: bool) -> Counts:
+    """Write the dataset, which takes minutes of a large run: a stop does without. How the slots stand."""
+    with LedgerReader(run_dir) as reader:
+        counts = reader.counts()
+        if with_dataset or counts.accepted == counts.planned:
             write_dataset(map(DatasetRow.from_ledger, reader.accepted_rows()), run_dir / "dataset")
-            counts = reader.counts()
-    return Outcome(counts.accepted, counts.planned, coordinator.is_stopping and counts.accepted < counts.planned)
+    return counts
 
 
 def default_workers(rows: int) -> int:
@@ -117,7 +127,8 @@ async def _open_run(
 ) -> AsyncIterator[Coordinator]:
     """The run's coordinator with ``count`` workers, ready to begin."""
     run_dir, recipe = directory.path, inputs.recipe
-    max_in_flight, notice = fit_to_file_limit(recipe.max_in_flight, count, raise_file_limit())
+    files = raise_file_limit()
+    max_in_flight, notice = fit_to_file_limit(recipe.max_in_flight, count, files)
     if notice is not None:
         say(notice, style="yellow")
     meta = _stored_meta(run_dir)
@@ -153,6 +164,7 @@ async def _open_run(
             targets=meta.plan.expected_counts("route"),
             delivered=_delivered(run_dir),
             max_in_flight=max_in_flight,
+            possible_in_flight=fit_to_file_limit(MAX_IN_FLIGHT, count, files)[0],
         )
 
 
@@ -163,12 +175,17 @@ async def _start_workers(
     say(f"Starting {count} workers …")
     tell = say_once(say)
     found: list[ProcessWorker] = []
+
+    async def close_all() -> None:
+        # All at once: each has its last commit to make, and a second Ctrl-C leaves them few seconds.
+        await asyncio.gather(*(process.close() for process in found))
+
+    stack.push_async_callback(close_all)
     for number in range(count):
         settings = WorkerSettings(str(directory.path.absolute()), number, count, max_in_flight, base_urls)
         process = await ProcessWorker.start(
             number, worker_command(), settings.to_message(), directory.lock_descriptor, tell
         )
-        stack.push_async_callback(process.close)
         found.append(process)
     await asyncio.gather(*(process.wait_ready() for process in found))
     return list(found)
@@ -193,7 +210,7 @@ def _delivered(run_dir: Path) -> dict[str, int]:
 
 
 class _Interrupts:
-    """First SIGINT or SIGTERM: take nothing new. Second, or before there is anything to drain: leave at once.
+    """First SIGINT, SIGTERM or SIGHUP: take nothing new. Second, or before there is anything to drain: leave at once.
 
     Attributes:
         coordinator: The run at work, while there is one.
@@ -225,12 +242,12 @@ class _Interrupts:
 def _interrupts() -> Iterator[_Interrupts]:
     loop = asyncio.get_running_loop()
     interrupts = _Interrupts()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, interrupts.on_signal)
     try:
         yield interrupts
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)
 
 

@@ -87,6 +87,12 @@ def run(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_json: bool)
     except (KeyboardInterrupt, asyncio.CancelledError):
         say(f"Stopped. Give the same command again to go on, or: routenator finalize {run_dir}")
         raise typer.Exit(EXIT_INTERRUPTED) from None
+    if outcome.interrupted:
+        say(
+            f"Stopped with {outcome.delivered:,} of {outcome.planned:,} rows, all of them committed. "
+            f"Give the same command again to go on; `routenator report {run_dir}` and `export` show what is there."
+        )
+        raise typer.Exit(EXIT_INTERRUPTED)
     built, _ = report_on(run_dir)
     with atomic_file(run_dir / "report.html") as file:
         file.write(render_html(built).encode("utf-8", "replace"))
@@ -100,8 +106,5 @@ def run(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_json: bool)
             f"Samples: routenator traces list {run_dir} --verdict rejected, then traces show {run_dir} SLOT\n"
             f"Export:  routenator export {run_dir} --format trl"
         )
-    if outcome.interrupted:
-        say("Stopped before the end. Give the same command again to go on.")
-        raise typer.Exit(EXIT_INTERRUPTED)
     if outcome.delivered < outcome.planned:
         raise typer.Exit(EXIT_INCOMPLETE)

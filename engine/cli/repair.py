@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from routenator.engine.cli.console import say
+from routenator.engine.cli.console import EXIT_INCOMPLETE, say
 
 
 def repair(
@@ -33,5 +33,6 @@ def repair(
         )
         if done.damaged_copy is not None:
             say(f"  the damaged file is kept as {show_line(str(done.damaged_copy))}")
-    if any(done.lost for done in repairs):
+    if any(done.fault is not None for done in repairs):
         say("The slots of lost samples are open again: give the run's `generate` command again to fill them.")
+        raise typer.Exit(EXIT_INCOMPLETE)

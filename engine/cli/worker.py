@@ -108,7 +108,7 @@ def say_once(say: Callable[[str], None]) -> Callable[[str], None]:
 def main() -> None:
     """Be a worker."""
     # A terminal sends Ctrl-C, and a batch system SIGTERM, to all processes: what follows is for the coordinator to say.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     raise_file_limit()
     channel = Channel()

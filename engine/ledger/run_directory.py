@@ -173,7 +173,10 @@ def _is_alive(pid: int) -> bool:
 
 def take_lock(path: Path) -> int:
     """Descriptor of the locked file; the kernel frees the lock when the last process that holds it ends."""
-    descriptor = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        descriptor = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as exc:
+        raise RunError(f"{path}: {exc.strerror}", hint="Choose a directory that can be written") from None
     began = time.monotonic()
     while True:
         try:

@@ -12,6 +12,7 @@ from routenator.engine.datasets.near_duplicates import find_duplicates
 from routenator.engine.ledger.layout import Layout
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.ledger.writer import Duplicate
+from routenator.engine.runs.control import MAX_IN_FLIGHT
 from routenator.engine.runs.progress import RateMeter
 from routenator.engine.runs.states import RunState, WorkerState
 from routenator.engine.runs.worker import PassResult, Worker, ledgers_of, owned, share_of
@@ -29,6 +30,7 @@ class Coordinator:
         targets: Route → planned rows.
         delivered: Route → rows that earlier processes have delivered.
         max_in_flight: Samples at once over all workers.
+        possible_in_flight: As many as may ever be asked for: what the limit of open files allows.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Coordinator:
         targets: Mapping[str, int],
         delivered: Mapping[str, int],
         max_in_flight: int,
+        possible_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
         self.is_stopping = False
         self._run_dir = run_dir
@@ -51,6 +54,7 @@ class Coordinator:
         self._before = Counter(delivered)
         self._duplicates: Counter[str] = Counter()
         self._max_in_flight = max_in_flight
+        self._possible_in_flight = possible_in_flight
         self._is_paused = False
         self._phase = "generate"
         self._meter = RateMeter()
@@ -69,16 +73,18 @@ class Coordinator:
             RunError, AuthError, WrongModelError: A worker cannot go on; the others are stopped.
         """
         with LedgerReader(self._run_dir) as reader:
-            while not self.is_stopping:
+            while True:
                 self._phase = "generate"
                 results = await self._run_pass()
+                if self.is_stopping:
+                    # Duplicates of a large run take minutes to find: whoever goes on with it finds them.
+                    return None
                 self._phase = "dedup"
                 await self._reject_duplicates()
                 if next(reader.open_slots(self._recipe.max_rounds), None) is None:
                     return None
                 if (barren := _why_barren(results)) is not None:
                     return barren
-        return None
 
     def state(self) -> RunState:
         """How the run does now."""
@@ -111,6 +117,7 @@ class Coordinator:
     def resume(self) -> None:
         """Begin samples again."""
         self._is_paused = False
+        self._meter = RateMeter()  # the pause is no measure of the speed
         for worker in self._workers:
             worker.resume()
 
@@ -121,7 +128,8 @@ class Coordinator:
             worker.stop()
 
     def set_max_in_flight(self, max_in_flight: int) -> None:
-        """Change how many samples may be in flight, over all workers; each has at least one."""
+        """Change how many samples may be in flight: at least one a worker, at most as the open files allow."""
+        max_in_flight = max(len(self._workers), min(max_in_flight, self._possible_in_flight))
         self._max_in_flight = max_in_flight
         for worker in self._workers:
             worker.set_max_in_flight(share_of(max_in_flight, len(self._workers)))

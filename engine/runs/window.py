@@ -172,8 +172,10 @@ class Window:
         task = asyncio.current_task()
         assert task is not None
         try:
-            while len(self._crew) <= self.max_in_flight:
+            while True:
                 await self._may_begin.wait()
+                if len(self._crew) > self.max_in_flight:
+                    return
                 key = None if self._is_stopping else next(self._keys, None)
                 if key is None:
                     self._has_keys = False

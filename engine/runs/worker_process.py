@@ -164,7 +164,11 @@ class ProcessWorker:
         async for line in self._process.stdout:
             if not line.endswith(b"\n"):
                 break  # it was killed while it wrote
-            message = orjson.loads(line)
+            try:
+                message = orjson.loads(line)
+            except ValueError:
+                self._process.kill()  # not one of ours any more
+                break
             if "state" in message:
                 self._state = _STATE.validate_python(message["state"])
             if "say" in message:

@@ -192,9 +192,7 @@ def test_ctrl_c_drains_commits_and_says_how_to_go_on(run_files):
         [(samples, attempts)] = files.query("SELECT count(*), sum(attempts) FROM sample")
         assert 0 < samples < 60
         assert attempts == generations(fake), "a sample that was in flight is not committed"
-        assert (
-            len(files.rows()) == samples - files.query("SELECT count(*) FROM sample WHERE verdict != 'accepted'")[0][0]
-        )
+        assert not (files.run_dir / "dataset").exists(), "of a large run it takes minutes: a stop does without"
         again = files.run()
         assert again.code == 0, again.err
     assert len(files.rows()) == 60

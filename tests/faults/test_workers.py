@@ -191,3 +191,17 @@ def test_few_open_files_lower_the_concurrency_and_say_so(run_files):
     assert "256 files" in ended.err
     assert "at most 160 samples" in ended.err
     assert 100 <= fake.most_in_flight <= 160
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_whole_group_drains_the_run(run_files, number):
+    with serve(slowly) as fake:
+        files = run_files(fake.base_url, recipe={"rows": 400, "max_in_flight": 4}, targets=TEXT_ONLY)
+        child = files.start("generate", "--workers", "2", start_new_session=True)
+        wait_until(lambda: generations(fake) >= 8, child)
+        os.killpg(child.pid, number)
+        ended = finish(child)
+    assert ended.code == 130, ended.err
+    assert "ended unexpectedly" not in ended.err
+    assert "all of them committed" in ended.err
+    assert not (files.run_dir / "control.sock").exists()

@@ -216,3 +216,27 @@ def test_a_pass_is_barren_only_when_nothing_got_through():
     watch.begin_pass()
     watch.see(record_of(SampleKey(0, 1), "failed", error_class="endpoint"))
     assert watch.barren == "it is gone"
+
+
+async def test_a_limit_that_is_set_during_a_pause_holds_from_the_first_sample_on(run_dir):
+    running, most = 0, 0
+
+    async def sample(key):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.002)
+        running -= 1
+        return record_of(key)
+
+    async with LedgerWriter(run_dir, on_failure=lambda failure: None) as writer:
+        window = Window(lambda key, recorder: sample(key), writer.put, 16)
+        window.pause()
+        at_work = asyncio.create_task(window.run((SampleKey(slot) for slot in range(ROWS)), lambda record: None))
+        await asyncio.sleep(0.05)
+        assert most == 0
+        window.set_max_in_flight(3)
+        window.resume()
+        await at_work
+    assert most == 3
+    assert committed(run_dir).accepted == ROWS
