@@ -62,9 +62,9 @@ class Coordinator:
     async def fill(self) -> str | None:
         """Run passes over the open slots until none is left, the rounds are used up, or the run is stopped.
 
-        A pass runs each open slot once, in its next round; then exact and near duplicates of the whole run are
-        rejected and their slots are open again. A pass in which every sample failed at its endpoint is the last one:
-        the next would use up the slots' rounds for nothing.
+        A pass runs each open slot, and a slot whose sample was rejected again at once in its next round; then exact and
+        near duplicates of the whole run are rejected and their slots are open again. A pass in which every sample
+        failed at its endpoint is the last one: the next would use up the slots' rounds for nothing.
 
         Returns:
             Why slots with rounds left were given up, or ``None``.

@@ -25,6 +25,7 @@ from routenator.engine.ledger.writer import Duplicate, LedgerWriter
 from routenator.engine.llm.states import EndpointState
 from routenator.engine.routing.plan import Plan
 from routenator.engine.runs.ordering import PrefixOf, group_prefixes
+from routenator.engine.runs.refilling import RefilledKeys
 from routenator.engine.runs.states import LongSample, WorkerState
 from routenator.engine.runs.window import FailureWatch, RunSample, Window
 from routenator.engine.sample import SampleKey, SampleRecord
@@ -50,7 +51,9 @@ class Worker(Protocol):
     """What a coordinator may ask of a worker. Everything but the passes takes effect at once and waits for nothing."""
 
     async def run_pass(self) -> PassResult:
-        """Run every open slot of the worker's ledgers once and commit it; less than that once it is stopped.
+        """Run every open slot of the worker's ledgers and commit each sample; less than that once it is stopped.
+
+        A slot whose sample is rejected runs again at once, in its next round.
 
         Raises:
             RunError, AuthError, WrongModelError: The run cannot go on.
@@ -166,8 +169,15 @@ class LocalWorker:
         """See `Worker.run_pass`."""
         self._watch.begin_pass()
         with LedgerReader(self._run_dir) as reader:
-            slots = reader.open_slots(self._recipe.max_rounds, self.ledgers)
-            await self._window.run(group_prefixes(slots, self._runner.prefix_of), self._see)
+            max_rounds = self._recipe.max_rounds
+            slots = group_prefixes(reader.open_slots(max_rounds, self.ledgers), self._runner.prefix_of)
+            keys = RefilledKeys(slots, max_rounds)
+
+            def see(record: SampleRecord) -> None:
+                keys.see(record)
+                self._see(record)
+
+            await self._window.run(keys, see)
         await asyncio.gather(*(writer.flush() for writer in self._writers.values()))
         return PassResult(self._watch.samples, self._watch.barren)
 
