@@ -10,9 +10,8 @@ from rich.text import Text
 
 from routenator.engine.cli.wording import format_latency
 from routenator.engine.display import show_line
-from routenator.engine.llm.states import EndpointState, ReplicaState
+from routenator.engine.llm.states import SERIOUSNESS, EndpointState, ReplicaState
 
-_SERIOUSNESS = {"up": 0, "trial": 1, "paused": 2}
 _STYLES = {"up": "green", "trial": "yellow", "paused": "bold red"}
 _RIGHT = ("out/limit/most", "latency", "queued", "errors")
 
@@ -74,4 +73,4 @@ def worst_trouble(endpoints: Sequence[EndpointState]) -> str | None:
 
 def _badness(replica: ReplicaState) -> tuple[float, ...]:
     held_back = 1 - replica.limit / replica.ceiling if replica.ceiling else 0.0
-    return _SERIOUSNESS[replica.condition], replica.trouble is not None, held_back
+    return SERIOUSNESS[replica.condition], replica.trouble is not None, held_back

@@ -7,6 +7,8 @@ from typing import Literal
 
 Condition = Literal["up", "paused", "trial"]
 """``paused``: an open breaker or a Retry-After; ``trial``: its canary is out."""
+SERIOUSNESS: dict[Condition, int] = {"up": 0, "trial": 1, "paused": 2}
+"""Of several views of a replica, or several replicas, the one with the highest is shown first."""
 
 Limiter = Literal["overload", "latency", "queue"]
 """``overload``: 429 or 503; ``latency``: requests missed their deadline, or fewer bring as many answers; ``queue``:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from routenator.engine.llm.states import EndpointState, ReplicaState
+from routenator.engine.llm.states import SERIOUSNESS, EndpointState, ReplicaState
 from routenator.engine.runs.states import LongSample, WorkerState
-
-_SERIOUSNESS = {"up": 0, "trial": 1, "paused": 2}
 
 
 def merge_endpoints(workers: Iterable[WorkerState]) -> tuple[EndpointState, ...]:
@@ -39,7 +37,7 @@ def _merge_endpoint(views: Sequence[EndpointState]) -> EndpointState:
 
 
 def _merge_replica(views: Sequence[ReplicaState]) -> ReplicaState:
-    worst = max(views, key=lambda view: (_SERIOUSNESS[view.condition], view.trouble is not None))
+    worst = max(views, key=lambda view: (SERIOUSNESS[view.condition], view.trouble is not None))
     measured = [view for view in views if view.latency_ms is not None]
     weight = sum(max(1, view.answered) for view in measured)
     latency_ms = (
