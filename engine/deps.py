@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from routenator.engine.config import CritiqueSettings
 from routenator.engine.domain.pack import DomainPack
+from routenator.engine.kg.argument_walker import ArgumentWalker
 from routenator.engine.kg.content import ContentIndex
 from routenator.engine.kg.walker import Walker
 from routenator.engine.llm.pool import LlmPool
@@ -26,6 +27,7 @@ class Deps:
     examples: ExampleBank
     lexicon: Lexicon
     walker: Walker
+    argument_walker: ArgumentWalker
     content: ContentIndex
     llm: LlmPool
     critic: Critic

@@ -17,6 +17,9 @@ Decision = Literal["accept", "revise", "reground", "reject"]
 ANY = "any"
 """Value of an axis that the targets do not constrain."""
 
+NO_ARGUMENTS = "none"
+"""Value of the axis ``arguments`` of a row without any."""
+
 
 def derive_seed(*parts: int | str) -> int:
     """63-bit seed from its parts; the same in any process and on any machine."""
@@ -48,6 +51,15 @@ class Stratum:
     length: str = ANY
     phrasing: str = ANY
     keyword_position: str = ANY
+    arguments: str = ANY
+    """Names of the arguments that are present, sorted, joined by ``+``; `NO_ARGUMENTS` for none of them."""
+    casing: str = ANY
+    noise: str = ANY
+
+    @property
+    def present(self) -> frozenset[str]:
+        """The arguments that are present; empty where the targets are silent."""
+        return frozenset() if self.arguments in (ANY, NO_ARGUMENTS) else frozenset(self.arguments.split("+"))
 
 
 AXES: tuple[str, ...] = tuple(Stratum.__dataclass_fields__)

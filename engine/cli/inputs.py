@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from routenator.engine.config import EndpointsFile, Recipe, load_endpoints, load_recipe
 from routenator.engine.domain.loading import load_pack
-from routenator.engine.domain.pack import DomainPack
+from routenator.engine.domain.pack import NO_CATEGORY, DomainPack
 from routenator.engine.domain.pack_paths import resolve_pack
 from routenator.engine.errors import ConfigError, Fault, PromptError, RunError
 from routenator.engine.prompting.examples import Example, ExampleBank, load_examples
@@ -20,7 +20,17 @@ from routenator.engine.prompting.library import PromptLibrary, shipped_prompts
 from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.prompting.variables import example_variables, sample_variables
 from routenator.engine.routing.fitting import FittedTable, fit_targets
-from routenator.engine.sample import Attempt, Candidate, ContentRef, Critique, Finding, Grounding, NodeRef, Stratum
+from routenator.engine.sample import (
+    NO_ARGUMENTS,
+    Attempt,
+    Candidate,
+    ContentRef,
+    Critique,
+    Finding,
+    Grounding,
+    NodeRef,
+    Stratum,
+)
 from routenator.engine.validation.features import measure
 from routenator.engine.validation.lexicon import Lexicon
 
@@ -116,7 +126,7 @@ def assemble_inputs(recipe: Recipe, endpoints: EndpointsFile) -> RunInputs:
     """Load pack, prompts and examples and check that every stratum can be served."""
     pack = load_pack(recipe.pack)
     folders = [shipped_prompts(), pack.root / "prompts"]
-    prompts = PromptLibrary.load(folders, pack.spec.walk)
+    prompts = PromptLibrary.load(folders, pack.spec.walk, pack.spec.spoken_arguments)
     lexicon = Lexicon.from_pack(pack)
 
     def place(example: Example) -> Stratum:
@@ -124,9 +134,13 @@ def assemble_inputs(recipe: Recipe, endpoints: EndpointsFile) -> RunInputs:
         return Stratum(
             "text", example.function, example.category, example.language,
             str(features.words), features.phrasing, features.keyword_position,
+            "+".join(sorted(example.arguments)) or NO_ARGUMENTS,
         )  # fmt: skip
 
-    examples = ExampleBank.build(_known_examples(folders, pack), place)
+    known = _known_examples(folders, pack)
+    examples = ExampleBank.build(known, place)
+    if pack.spec.spoken_arguments:
+        lexicon = replace(lexicon, outside=OutsideWords.build(pack, lexicon, prompts.literal_texts(), known))
     tables = fit_targets(pack.targets)
     inputs = RunInputs(recipe, endpoints, pack, prompts, examples, lexicon, tables)
     if faults := _find_unserved(inputs) + _find_faulty_prompts(inputs):
@@ -142,7 +156,8 @@ def _known_examples(folders: list[Path], pack: DomainPack) -> list[Example]:
         for example in examples
         for kind, value, known in (
             ("function", example.function, pack.functions_by_name),
-            ("category", example.category, pack.spec.categories),
+            ("category", example.category, (*pack.spec.categories, NO_CATEGORY)),
+            *(("argument", name, pack.spec.arguments.get(example.function, ())) for name in example.arguments),
         )
         if value not in known
     ]
@@ -200,11 +215,11 @@ def _find_faulty_prompts(inputs: RunInputs) -> list[Fault]:
                 if name not in known
             ]
         if isinstance(prompt, PromptTemplate) and prompt.meta.modality != "judge":
-            argument = pack.spec.arguments.free_text
-            asked = prompt.meta.answer_schema["properties"].get(argument, {"type": "string"})
-            if not isinstance(asked, dict) or asked.get("type") != "string":
-                message = f"{argument!r} is no string in the answer's schema"
-                faults.append(Fault(prompt.file, message, "Write `type: string`", field="schema"))
+            for argument in {roles.free_text for roles in pack.spec.roles.values()} - {None}:
+                asked = prompt.meta.answer_schema["properties"].get(argument, {"type": "string"})
+                if not isinstance(asked, dict) or asked.get("type") != "string":
+                    message = f"{argument!r} is no string in the answer's schema"
+                    faults.append(Fault(prompt.file, message, "Write `type: string`", field="schema"))
             try:
                 _render_specimen(prompt, pack)
             except PromptError as exc:
@@ -214,17 +229,19 @@ def _find_faulty_prompts(inputs: RunInputs) -> list[Fault]:
 
 def _render_specimen(prompt: PromptTemplate, pack: DomainPack) -> None:
     """Render ``prompt`` for a sample that has no more than every sample of its grounding has."""
-    function, category = next(iter(pack.functions_by_name)), next(iter(pack.spec.categories))
+    known = [name for name in (*prompt.meta.functions, *pack.functions_by_name) if name in pack.functions_by_name]
+    function, category = known[0], next(iter(pack.spec.categories), NO_CATEGORY)
     stratum = Stratum(prompt.meta.modality, function, category)
+    values = dict.fromkeys(pack.spec.roles[function].spoken, "value")
     content = None if prompt.meta.grounding == "walk" else ContentRef("id", "title", ("keyword",), category)
     grounding = Grounding(tuple(NodeRef("id", kind, "label") for kind in pack.spec.walk), (), content)
     labels = dict.fromkeys(pack.spec.walk, "label")
-    example = Example(function=function, category=category, query="query", nodes=labels)
+    example = Example(function=function, category=category, query="query", nodes=labels, arguments=values)
     shown = [example_variables(pack, stratum, example, number) for number in range(min(prompt.meta.examples, 2))]
     finding = Finding("length", "message", "rules")
     refused = Attempt(0, 0, prompt.name, candidate=Candidate("query", {}), critique=Critique("revise", (finding,)))
     for previous in (None, refused):
-        variables = sample_variables(pack, stratum, grounding, "keyword", "opening", previous)
+        variables = sample_variables(pack, stratum, grounding, values, "keyword", "opening", previous)
         prompt.render(variables, prompt.render_turns(shown))
 
 

@@ -16,6 +16,7 @@ from routenator.engine.deps import Deps
 from routenator.engine.domain.pack import DomainPack
 from routenator.engine.embedding.sentences import SentenceModel
 from routenator.engine.errors import RunError
+from routenator.engine.kg.argument_walker import ArgumentWalker
 from routenator.engine.kg.content import ContentIndex
 from routenator.engine.kg.store import build_graph, load_adjacency
 from routenator.engine.kg.walker import Walker
@@ -24,6 +25,7 @@ from routenator.engine.llm.embedded import EmbeddedLease, acquire_embedded, defa
 from routenator.engine.llm.embedded_models import cache_folder, prepare_model
 from routenator.engine.llm.pool import LlmPool
 from routenator.engine.nodes.route import draw_prompt
+from routenator.engine.prompting.examples import example_kind
 from routenator.engine.prompting.library import PromptLibrary
 from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.routing.fitting import FittedTable, without_route
@@ -100,6 +102,7 @@ class Knowledge:
     """What is read from the pack once, and never changes: the graph, the content, the sentence model."""
 
     walker: Walker
+    argument_walker: ArgumentWalker
     content: ContentIndex
     sentences: SentenceModel | None
     consistency: ConsistencyCheck | None
@@ -112,7 +115,8 @@ class Knowledge:
         consistency = None
         if sentences is not None:
             consistency = ConsistencyCheck(inputs.pack, sentences, inputs.recipe.critique.min_consistency)
-        return cls(Walker(adjacency, inputs.pack.spec.walk), ContentIndex(inputs.pack), sentences, consistency)
+        walker = Walker(adjacency, inputs.pack.spec.walk)
+        return cls(walker, ArgumentWalker(adjacency), ContentIndex(inputs.pack), sentences, consistency)
 
 
 def _load_sentences(say: Say) -> SentenceModel | None:
@@ -186,6 +190,8 @@ async def resolve_meta(inputs: RunInputs, knowledge: Knowledge, pool: LlmPool, s
     measured = next((calibration for calibration in calibrations if calibration.voter == "judge"), None)
     if measured is not None:
         notice(judge_notice(measured))
+    elif judge is not None:
+        notice("No judge votes: arguments are spoken, and no known pairs are made of such a pack; rules decide.")
     elif not inputs.recipe.critique.judge_pairs:
         notice("No judge votes: the recipe measures none (judge_pairs: 0); rules and consistency decide.")
     else:
@@ -248,8 +254,7 @@ class SampleRunner:
         stratum, prompt = draw_prompt(self.deps, key)
         if not isinstance(prompt, PromptTemplate):
             return None
-        kind = (stratum.function, stratum.language, stratum.phrasing, stratum.keyword_position, stratum.length)
-        return "|".join((prompt.name, *kind))
+        return "|".join((prompt.name, *example_kind(stratum)))
 
 
 def _fluency(inputs: RunInputs, knowledge: Knowledge) -> FluencyCheck | None:
@@ -279,6 +284,7 @@ def make_runner(inputs: RunInputs, knowledge: Knowledge, pool: LlmPool, meta: Ru
         examples=inputs.examples,
         lexicon=inputs.lexicon,
         walker=knowledge.walker,
+        argument_walker=knowledge.argument_walker,
         content=knowledge.content,
         llm=pool,
         critic=Critic(inputs.pack, inputs.lexicon, knowledge.consistency, _fluency(inputs, knowledge), judge),

@@ -25,6 +25,8 @@ class DatasetRow:
         length: Length band in words that the targets asked for, such as ``4-6``; `ANY` if they are silent.
         phrasing: Phrasing that the targets asked for.
         keyword_position: Keyword position that the targets asked for.
+        casing: Casing that the targets asked for.
+        noise: ``typo`` where the targets asked for a misspelt word.
         attempts: Passes generate → critique that it took.
         model: Model that wrote it; ``None`` for a grammar.
         grounding: Walk and content item that justify the label.
@@ -41,6 +43,8 @@ class DatasetRow:
     length: str = ANY
     phrasing: str = ANY
     keyword_position: str = ANY
+    casing: str = ANY
+    noise: str = ANY
     attempts: int = 1
     model: str | None = None
     grounding: Grounding | None = None
@@ -53,11 +57,13 @@ class DatasetRow:
     @classmethod
     def from_ledger(cls, row: Mapping[str, Any]) -> DatasetRow:
         """A row as `routenator.engine.ledger.reader.LedgerReader.accepted_rows` yields it."""
-        names = ("query", "function", "category", "language", "route", "template", "length", "phrasing")
+        names = (
+            *("query", "function", "category", "language", "route", "template"),
+            *("length", "phrasing", "keyword_position", "casing", "noise"),
+        )
         return cls(
             key=SampleKey(row["slot"], row["round"]),
             arguments=row["arguments"],
-            keyword_position=row["keyword_position"],
             attempts=row["attempts"],
             model=row["model"],
             grounding=_read_grounding(row["grounding"]),

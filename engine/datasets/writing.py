@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,13 @@ def _strings(*names: str) -> list[tuple[str, pa.DataType]]:
 SCHEMA = pa.schema(
     [
         *_strings("id", "query", "function", "arguments", "category", "language"),
-        *_strings("route", "template", "length", "phrasing", "keyword_position", "model"),
+        *_strings("route", "template", "length", "phrasing", "keyword_position", "casing", "noise", "model"),
         ("attempts", pa.int32()),
         (
             "grounding",
             pa.struct(
                 [
-                    ("nodes", pa.list_(pa.struct(_strings("id", "type", "label")))),
+                    ("nodes", pa.list_(pa.struct(_strings("id", "type", "label", "argument")))),
                     ("hops", pa.list_(pa.struct([*_strings("source", "type", "target"), ("weight", pa.float64())]))),
                     ("content", pa.struct(_strings("id", "title", "keywords", "type", "image"))),
                 ]
@@ -92,6 +92,8 @@ def to_record(row: DatasetRow) -> dict[str, Any]:
         "length": row.length,
         "phrasing": row.phrasing,
         "keyword_position": row.keyword_position,
+        "casing": row.casing,
+        "noise": row.noise,
         "model": row.model or "",
         "attempts": row.attempts,
         "grounding": _grounding_record(row),
@@ -102,7 +104,7 @@ def _grounding_record(row: DatasetRow) -> dict[str, Any]:
     grounding = row.grounding
     content = grounding.content if grounding else None
     return {
-        "nodes": [{"id": n.id, "type": n.type, "label": n.label} for n in grounding.nodes] if grounding else [],
+        "nodes": [asdict(node) for node in grounding.nodes] if grounding else [],
         "hops": [
             {"source": hop.source, "type": hop.type, "target": hop.target, "weight": float(hop.weight)}
             for hop in (grounding.hops if grounding else ())

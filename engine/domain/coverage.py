@@ -8,11 +8,19 @@ from typing import Any
 
 from routenator.engine.display import show
 from routenator.engine.domain.functions_file import allowed_categories
-from routenator.engine.domain.pack import DomainSpec, FunctionTool, GraphEdge, GraphNode
+from routenator.engine.domain.pack import NO_CATEGORY, ArgumentRoles, DomainSpec, FunctionTool, GraphEdge, GraphNode
 from routenator.engine.errors import Fault
 from routenator.engine.routing.fitting import FittedTable, UnsatisfiableTargets, fit_targets
-from routenator.engine.routing.targets import KEYWORD_POSITIONS, PHRASINGS, Marginal, Targets, parse_length_band
-from routenator.engine.sample import MODALITIES
+from routenator.engine.routing.targets import (
+    CASINGS,
+    KEYWORD_POSITIONS,
+    NOISES,
+    PHRASINGS,
+    Marginal,
+    Targets,
+    parse_length_band,
+)
+from routenator.engine.sample import MODALITIES, NO_ARGUMENTS, Stratum
 from routenator.engine.yaml_source import FieldPath, YamlSource
 
 Cell = tuple[str, str]
@@ -32,7 +40,9 @@ def check_names(
     """
     known: dict[str, Collection[str]] = {
         "route": MODALITIES,
-        "category": tuple(spec.categories),
+        "category": (*spec.categories, *([NO_CATEGORY] if spec.spoken_arguments else [])),
+        "casing": CASINGS,
+        "noise": NOISES,
         "language": spec.languages,
         "phrasing": PHRASINGS,
         "keyword_position": KEYWORD_POSITIONS,
@@ -46,10 +56,22 @@ def check_names(
                 parse_length_band(value)
             except ValueError as exc:
                 faults.append(source.fault(path, str(exc), "Correct the band"))
+        elif axis == "arguments":
+            if problem := _problem_of_arguments(value, spec):
+                faults.append(source.fault(path, f"{show(value)!r} {problem}", "Write it as in artist+track"))
         elif axis in known and value not in known[axis]:
             fix = f"Use one of {', '.join(known[axis])}"
             faults.append(source.fault(path, f"unknown {axis} {show(value)!r}", fix))
     return faults
+
+
+def _problem_of_arguments(value: str, spec: DomainSpec) -> str | None:
+    names = [] if value == NO_ARGUMENTS else value.split("+")
+    if names != sorted(set(names)):
+        return "does not name arguments in alphabetical order, each once"
+    if not any(known.issuperset(names) for known in spec.spoken_arguments.values()):
+        return "are not spoken arguments of one function"
+    return None
 
 
 def fit_with_faults(source: YamlSource, targets: Targets, faults: list[Fault]) -> tuple[FittedTable, ...] | None:
@@ -69,7 +91,7 @@ def check_cells(
     reached: set[Cell],
 ) -> list[Fault]:
     """A fault for each wanted cell that a function's enum forbids or that no walk reaches."""
-    faults = []
+    faults = _check_argument_cells(source, tables, spec, functions)
     enums = {function.name: allowed_categories(function, spec) for function in functions}
     for function, category in wanted_cells(tables):
         cell = f"the targets want function={function}, category={category}"
@@ -82,6 +104,45 @@ def check_cells(
             fix = "Give it no share, or add nodes or edges to the graph that lead there"
             faults.append(source.fault(path, message, fix))
     return faults
+
+
+def _check_argument_cells(
+    source: YamlSource, tables: Sequence[FittedTable], spec: DomainSpec, functions: Sequence[FunctionTool]
+) -> list[Fault]:
+    """A fault for each function whose spoken arguments the targets do not name, or name wrongly."""
+    if not spec.spoken_arguments:
+        return []
+    table = next((t for t in tables if {"function", "category", "arguments"} <= set(t.axes)), None)
+    if table is None:
+        message = "arguments are spoken, and no table joins function, category and arguments"
+        return [source.fault(("tables",), message, "Declare one, or have it written by routenator fit")]
+    at = [table.axes.index(axis) for axis in ("function", "category", "arguments")]
+    required = {f.name: frozenset(f.parameters.get("required", ())) for f in functions}
+    found: dict[tuple[str, str], Fault] = {}
+    for function, category, arguments in dict.fromkeys(tuple(cell[i] for i in at) for cell in table.cells):
+        roles = spec.roles.get(function)
+        if roles is None or not roles.spoken:
+            continue
+        problem = _problem_of_cell(roles, category, arguments, required[function])
+        if problem is not None:
+            cell = f"function={function}, category={category}, arguments={arguments}"
+            path = _path_of_cell(source, function, arguments)
+            fault = source.fault(
+                path, f"the targets want {cell}, but {problem}", "Give the cell no share: name it in zero"
+            )
+            found.setdefault((function, problem), fault)
+    return list(found.values())
+
+
+def _problem_of_cell(roles: ArgumentRoles, category: str, arguments: str, required: frozenset[str]) -> str | None:
+    names = Stratum("", "", category, arguments=arguments).present
+    if foreign := names - roles.spoken.keys():
+        return f"the function has no argument {sorted(foreign)[0]}"
+    if missing := required - names:
+        return f"{sorted(missing)[0]} is required"
+    if (category == NO_CATEGORY) == (roles.category in names):
+        return f"category is {NO_CATEGORY} just where {roles.category or 'a category argument'} is absent"
+    return None
 
 
 def wanted_cells(tables: Sequence[FittedTable]) -> list[Cell]:
@@ -99,9 +160,15 @@ def reachable_cells(
 ) -> set[Cell]:
     """Function and category pairs for which a whole walk exists whose every node allows both.
 
-    One pass over the edges: bit i of a node's mask says that a walk may come here with pair i still allowed.
+    One pass over the edges: bit i of a node's mask says that a walk may come here with pair i still allowed. Where
+    arguments are spoken, a node of the category argument that names the category is enough.
     """
-    cells = list(product(functions, spec.categories))
+    spoken = {
+        cell for function, roles in spec.roles.items() if roles.spoken for cell in _spoken_cells(function, roles, nodes)
+    }
+    if not spec.walk:
+        return spoken
+    cells = list(product((f for f in functions if f not in spec.spoken_arguments), spec.categories))
     every = (1 << len(cells)) - 1
     of_function = {f: sum(1 << i for i, cell in enumerate(cells) if cell[0] == f) for f in functions}
     of_category = {c: sum(1 << i for i, cell in enumerate(cells) if cell[1] == c) for c in spec.categories}
@@ -126,7 +193,15 @@ def reachable_cells(
     for node in nodes:
         if node.type == spec.walk[-1]:
             final |= reached.get(node.id, 0)
-    return {cell for i, cell in enumerate(cells) if final >> i & 1}
+    return spoken | {cell for i, cell in enumerate(cells) if final >> i & 1}
+
+
+def _spoken_cells(function: str, roles: ArgumentRoles, nodes: Sequence[GraphNode]) -> Iterator[Cell]:
+    yield function, NO_CATEGORY
+    for node in nodes:
+        serves = not node.functions or function in node.functions
+        if roles.category is not None and node.type == roles.spoken[roles.category] and serves:
+            yield from ((function, category) for category in node.categories)
 
 
 def _named_values(targets: Targets) -> Iterator[tuple[FieldPath, str, str]]:

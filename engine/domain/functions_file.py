@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from jsonschema.exceptions import SchemaError
 
 from routenator.engine.display import show
 from routenator.engine.domain.json_source import parse_json
-from routenator.engine.domain.pack import DomainSpec, FunctionTool
+from routenator.engine.domain.pack import NO_CATEGORY, DomainSpec, FunctionTool
 from routenator.engine.domain.text_rules import find_text_problem
 from routenator.engine.errors import DomainError, Fault
 from routenator.engine.yaml_source import FieldPath, YamlSource, read_text
@@ -56,19 +57,37 @@ def read_functions(path: Path, spec: DomainSpec | None, faults: list[Fault]) -> 
             functions.append(FunctionTool(name, function["description"], function["parameters"], tool))
         faults.extend(found)
     if spec is not None and len(functions) == len(source.data):
-        offered = {c for function in functions for c in allowed_categories(function, spec)}
-        for name in spec.categories:
-            if name not in offered:
-                message = f"no function offers category {show(name)!r} of domain.yaml"
-                fix = f"Add it to the enum of {spec.arguments.category!r}, or remove it from domain.yaml"
-                faults.append(source.fault((), message, fix))
+        faults.extend(_check_whole(source, functions, spec))
     return tuple(functions)
 
 
+def _check_whole(source: YamlSource, functions: Sequence[FunctionTool], spec: DomainSpec) -> Iterator[Fault]:
+    """Functions and categories that domain.yaml speaks of, and no tool does."""
+    names = {function.name for function in functions}
+    for function in spec.arguments:
+        if function not in names:
+            message = f"domain.yaml has arguments of function {show(function)!r}, which is not here"
+            yield source.fault((), message, "Add the function, or remove its arguments from domain.yaml")
+    if spec.spoken_arguments:
+        return  # what users call a category is then a node's label
+    offered = {c for function in functions for c in allowed_categories(function, spec)}
+    for name in spec.categories:
+        if name not in offered:
+            message = f"no function offers category {show(name)!r} of domain.yaml"
+            fix = "Add it to the enum of a category argument, or remove it from domain.yaml"
+            yield source.fault((), message, fix)
+
+
 def allowed_categories(function: FunctionTool, spec: DomainSpec) -> tuple[str, ...]:
-    """Values of the category argument that the function's schema allows; empty when the schema is faulty."""
+    """Values of the category argument that the function's schema allows; empty when the schema is faulty.
+
+    A category argument that is spoken may say any category, or be absent.
+    """
+    roles = spec.roles.get(function.name)
+    if roles is not None and roles.spoken:
+        return (NO_CATEGORY, *(spec.categories if roles.category else ()))
     properties = function.parameters.get("properties")
-    argument = properties.get(spec.arguments.category) if isinstance(properties, dict) else None
+    argument = properties.get(roles.category or "") if isinstance(properties, dict) and roles else None
     values = argument.get("enum") if isinstance(argument, dict) else None
     return tuple(v for v in values if isinstance(v, str)) if isinstance(values, list) else ()
 
@@ -116,21 +135,29 @@ def _check_arguments(source: YamlSource, number: int, function: dict[str, Any], 
     here: FieldPath = (number, "function", "parameters", "properties")
     properties = function["parameters"].get("properties", {})
     name = function["name"]
-    category, free_text = spec.arguments.category, spec.arguments.free_text
+    declared = spec.arguments.get(name)
+    if declared is None:
+        message = f"domain.yaml does not say the arguments of function {name!r}"
+        return [source.fault((number, "function", "name"), message, "Add them under arguments, or remove the function")]
     found = []
-    for argument, role in ((category, "category"), (free_text, "free text")):
+    for argument, settings in declared.items():
         schema = properties.get(argument)
         if not isinstance(schema, dict):
-            message = f"function {name!r} has no argument {argument!r}, which domain.yaml names for the {role}"
+            message = f"function {name!r} has no argument {argument!r}, which domain.yaml names"
             found.append(source.fault(here, message, "Add it to properties, or correct arguments in domain.yaml"))
         elif schema.get("type") != "string":
-            message = f"the {role} argument {argument!r} is not of type string"
+            message = f"the {settings.kind} argument {argument!r} is not of type string"
             found.append(source.fault((*here, argument, "type"), message, 'Write "type": "string"'))
-        elif role == "category":
+        elif settings.kind == "category" and settings.node is None:
             found += _check_enum(source, (*here, argument, "enum"), schema.get("enum"), spec)
         elif "enum" in schema:
-            message = f"the free text argument {argument!r} has an enum"
+            message = f"the {settings.kind} argument {argument!r} has an enum"
             found.append(source.fault((*here, argument, "enum"), message, "Remove the enum"))
+    for argument in function["parameters"].get("required", ()):
+        if argument not in declared:
+            message = f"function {name!r} requires {argument!r}, which domain.yaml does not name"
+            fix = "Declare it under arguments in domain.yaml, or remove it from required"
+            found.append(source.fault((number, "function", "parameters", "required"), message, fix))
     return found
 
 

@@ -42,8 +42,8 @@ def read_nodes(
             faults.append(Fault(file, message, "Rename or remove one of them", line, "id"))
             continue
         first_lines[id_] = line
-        if spec is not None and type_ not in spec.walk:
-            fix = f"Use one of {', '.join(spec.walk)}"
+        if spec is not None and type_ not in spec.node_types:
+            fix = f"Use one of {', '.join(spec.node_types)}"
             faults.append(Fault(file, f"{show(type_)!r} is not a node type of domain.yaml", fix, line, "type"))
         if problem := find_text_problem(label):
             faults.append(Fault(file, f"the label {problem}", "Write a short label", line, "label"))

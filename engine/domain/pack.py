@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -16,11 +17,35 @@ IDENTIFIER = r"^[A-Za-z_]\w*$"
 Identifier = Annotated[str, Field(pattern=IDENTIFIER, max_length=64)]
 
 
-class ArgumentNames(Strict):
-    """Which arguments of the functions carry the category and the free text."""
+NO_CATEGORY = "none"
+"""Category of a row whose function has no category argument, or that leaves it out."""
 
-    category: str
-    free_text: str
+ArgumentKind = Literal["category", "text", "value"]
+
+
+class Argument(Strict):
+    """Where an argument's value comes from, and how it is compared."""
+
+    kind: ArgumentKind
+    """``category``: one of the categories; ``text``: free text, compared by meaning; ``value``: anything else."""
+    node: Identifier | None = None
+    """Node type whose labels are the values, said in the query as they stand. ``None``: a category is named by its
+    keywords and labelled with its name, and a text is cut out of the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentRoles:
+    """The arguments of one function by what the engine does with them.
+
+    Attributes:
+        category: The first category argument: the one that the targets speak of; ``None`` without one.
+        free_text: The text argument that is cut out of the query; ``None`` where all values are spoken.
+        spoken: Argument → node type, in the order of declaration, of those whose values are said as they stand.
+    """
+
+    category: str | None
+    free_text: str | None
+    spoken: Mapping[str, str]
 
 
 class EdgeType(Strict):
@@ -48,11 +73,40 @@ class DomainSpec(Strict):
     description: str
     license: str
     languages: tuple[str, ...] = Field(min_length=1)
-    arguments: ArgumentNames
-    walk: tuple[Identifier, ...] = Field(min_length=2)
-    """Node types in the order of a walk, such as UserIntent, DesignType, SceneObject, Action."""
+    arguments: dict[str, dict[str, Argument]] = Field(min_length=1)
+    """Function → argument. A function's arguments either all have nodes, any of them may be absent from a row, and the
+    walk visits a node for each that is present; or they are one category and one text without nodes, and its walk
+    is ``walk``."""
+    walk: tuple[Identifier, ...] = ()
+    """Node types in the order of a walk, such as UserIntent, DesignType, SceneObject, Action; empty where the arguments
+    of every function have nodes."""
     edge_types: tuple[EdgeType, ...] = Field(min_length=1)
     categories: dict[str, Category]
+    verbs: dict[str, tuple[str, ...]] = {}
+    """Function → verbs by which users ask for it, beside the labels of the walk's last type."""
+
+    @cached_property
+    def roles(self) -> dict[str, ArgumentRoles]:
+        """Function → its arguments by role."""
+        return {function: _roles(arguments) for function, arguments in self.arguments.items()}
+
+    @cached_property
+    def node_types(self) -> tuple[str, ...]:
+        """Types of the walk and of the arguments, in order, each once."""
+        spoken = (node_type for roles in self.roles.values() for node_type in roles.spoken.values())
+        return tuple(dict.fromkeys((*self.walk, *spoken)))
+
+    @cached_property
+    def spoken_arguments(self) -> dict[str, frozenset[str]]:
+        """Function → its arguments whose values are said as they stand, of the functions that have such."""
+        return {function: frozenset(roles.spoken) for function, roles in self.roles.items() if roles.spoken}
+
+
+def _roles(arguments: Mapping[str, Argument]) -> ArgumentRoles:
+    categories = [name for name, argument in arguments.items() if argument.kind == "category"]
+    texts = [name for name, argument in arguments.items() if argument.kind == "text" and argument.node is None]
+    spoken = {name: argument.node for name, argument in arguments.items() if argument.node is not None}
+    return ArgumentRoles(next(iter(categories), None), next(iter(texts), None), spoken)
 
 
 @dataclass(frozen=True, slots=True)

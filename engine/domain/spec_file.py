@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from routenator.engine.display import show
-from routenator.engine.domain.pack import DomainSpec
+from routenator.engine.domain.pack import NO_CATEGORY, DomainSpec
 from routenator.engine.domain.text_rules import find_text_problem
 from routenator.engine.errors import Fault
 from routenator.engine.yaml_source import YamlSource
@@ -17,6 +17,8 @@ def check_spec(source: YamlSource, spec: DomainSpec) -> list[Fault]:
     """Faults that the model alone cannot see."""
     return [
         *_check_walk(source, spec),
+        *_check_arguments(source, spec),
+        *_check_verbs(source, spec),
         *_check_languages(source, spec),
         *_check_categories(source, spec),
     ]
@@ -27,7 +29,10 @@ def _check_walk(source: YamlSource, spec: DomainSpec) -> list[Fault]:
     for i, node_type in enumerate(spec.walk):
         if node_type in spec.walk[:i]:
             faults.append(source.fault(("walk", i), f"node type {node_type!r} is listed twice", "Remove one of them"))
+    if len(spec.walk) == 1:
+        faults.append(source.fault(("walk",), "a walk has two node types or more", "Add the type that it leads to"))
     steps = list(zip(spec.walk, spec.walk[1:], strict=False))
+    spoken = [set(roles.spoken.values()) for roles in spec.roles.values()]
     names: set[str] = set()
     joined = set()
     for i, edge_type in enumerate(spec.edge_types):
@@ -36,15 +41,27 @@ def _check_walk(source: YamlSource, spec: DomainSpec) -> list[Fault]:
             faults.append(source.fault(("edge_types", i, "name"), message, "Rename or remove one of them"))
         names.add(edge_type.name)
         step = (edge_type.source, edge_type.target)
-        if step not in steps:
-            message = f"{edge_type.name} joins {step[0]} to {step[1]}, which do not follow each other in walk"
-            fix = f"Join {' or '.join(f'{a} to {b}' for a, b in steps)}"
-            faults.append(source.fault(("edge_types", i), message, fix))
+        if step not in steps and not any(types.issuperset(step) for types in spoken):
+            message = f"{edge_type.name} joins {step[0]} to {step[1]}, which no walk visits one after the other"
+            known = [f"{a} to {b}" for a, b in steps] + ["nodes of two arguments of one function"] * any(spoken)
+            faults.append(source.fault(("edge_types", i), message, f"Join {' or '.join(known)}"))
         joined.add(step)
     for a, b in steps:
         if (a, b) not in joined:
             message = f"no edge type joins {a} to {b}, so no walk can take that step"
             faults.append(source.fault(("edge_types",), message, "Declare one, or correct walk"))
+    return faults
+
+
+def _check_verbs(source: YamlSource, spec: DomainSpec) -> list[Fault]:
+    faults = []
+    for function, verbs in spec.verbs.items():
+        if function not in spec.arguments:
+            message = f"verbs names {show(function)!r}, which has no arguments"
+            faults.append(source.fault(("verbs", function), message, "Correct the name"))
+        for i, verb in enumerate(verbs):
+            if problem := find_text_problem(verb):
+                faults.append(source.fault(("verbs", function, i), f"the verb {problem}", "Correct it, or remove it"))
     return faults
 
 
@@ -57,15 +74,34 @@ def _check_languages(source: YamlSource, spec: DomainSpec) -> list[Fault]:
         elif language in spec.languages[:i]:
             message = f"language {language!r} is listed twice"
             faults.append(source.fault(("languages", i), message, "Remove one of them"))
-    if spec.arguments.category == spec.arguments.free_text:
-        message = "category and free_text name the same argument"
-        faults.append(source.fault(("arguments",), message, "Name two different arguments"))
+    return faults
+
+
+def _check_arguments(source: YamlSource, spec: DomainSpec) -> list[Fault]:
+    """A function's arguments are all spoken, or one category and one text, for which there is a walk."""
+    faults = []
+    for function, arguments in spec.arguments.items():
+        here = ("arguments", function)
+        without_node = sorted(argument.kind for argument in arguments.values() if argument.node is None)
+        if len(without_node) < len(arguments) and without_node:
+            message = f"some arguments of {show(function)!r} have a node and others do not"
+            faults.append(source.fault(here, message, "Give each of them a node type, or none of them"))
+        elif without_node and without_node != ["category", "text"]:
+            message = f"the arguments of {show(function)!r} without a node are not one category and one text"
+            faults.append(source.fault(here, message, "Give every argument a node type, or name just these two"))
+        elif without_node and not spec.walk:
+            message = f"{show(function)!r} has arguments without a node, and there is no walk that grounds them"
+            faults.append(source.fault(here, message, "Add walk, or give every argument a node type"))
     return faults
 
 
 def _check_categories(source: YamlSource, spec: DomainSpec) -> list[Fault]:
     faults = []
-    if not spec.categories:
+    with_category = any(roles.category for roles in spec.roles.values())
+    if NO_CATEGORY in spec.categories:
+        message = f"{NO_CATEGORY!r} stands for a row without a category"
+        faults.append(source.fault(("categories", NO_CATEGORY), message, "Rename the category"))
+    if not spec.categories and with_category:
         faults.append(source.fault(("categories",), "there is no category", "Add at least one"))
     for name, category in spec.categories.items():
         here = ("categories", name)

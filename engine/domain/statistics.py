@@ -45,7 +45,7 @@ def describe_pack(pack: DomainPack) -> PackStatistics:
         version=pack.spec.version,
         languages=pack.spec.languages,
         functions=tuple(function.name for function in pack.functions),
-        nodes={node_type: nodes[node_type] for node_type in pack.spec.walk},
+        nodes={node_type: nodes[node_type] for node_type in pack.spec.node_types},
         edges={edge_type.name: edges[edge_type.name] for edge_type in pack.spec.edge_types},
         content={category: content[category] for category in pack.spec.categories},
         images=len(images),

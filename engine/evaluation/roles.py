@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from routenator.engine.domain.pack import DomainPack
+from routenator.engine.domain.pack import ArgumentKind, DomainPack
 from routenator.engine.errors import Fault, InputError
 
 
@@ -27,11 +27,14 @@ class Roles:
 
 def roles_of(pack: DomainPack) -> Roles:
     """The arguments that the pack declares."""
-    arguments = pack.spec.arguments
-    names = [function.name for function in pack.functions]
-    return Roles(
-        dict.fromkeys(names, frozenset({arguments.category})), dict.fromkeys(names, frozenset({arguments.free_text}))
-    )
+
+    def named(kind: ArgumentKind) -> dict[str, frozenset[str]]:
+        return {
+            function: frozenset(name for name, argument in arguments.items() if argument.kind == kind)
+            for function, arguments in pack.spec.arguments.items()
+        }
+
+    return Roles(named("category"), named("text"))
 
 
 def synonyms_of(pack: DomainPack) -> dict[str, dict[str, str]]:

@@ -190,7 +190,7 @@ def _writing(path: Path) -> Iterator[kuzu.Connection]:
 
 
 def _write_database(pack: DomainPack, path: Path) -> None:
-    node_types = dict.fromkeys((*pack.spec.walk, *(node.type for node in pack.nodes)))
+    node_types = dict.fromkeys((*pack.spec.node_types, *(node.type for node in pack.nodes)))
     edge_types = pack.spec.edge_types
     _check_names([*node_types, *(edge_type.name for edge_type in edge_types)], str(pack.root / "domain.yaml"))
     positions = {node.id: position for position, node in enumerate(pack.nodes)}

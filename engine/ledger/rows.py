@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from routenator.engine.ledger.schema import JSON_COLUMNS, ROW_COLUMNS, SAMPLE_COLUMNS, STRATUM_COLUMNS, DamagedRowError
+from routenator.engine.ledger.schema import JSON_COLUMNS, ROW_COLUMNS, SAMPLE_COLUMNS, DamagedRowError
 from routenator.engine.ledger.trace_codec import dump_json, load_json
-from routenator.engine.sample import SampleKey, SampleRecord
+from routenator.engine.sample import AXES, SampleKey, SampleRecord
 
 Cell = str | bytes | int | float | None
 
@@ -99,7 +99,7 @@ def build_row(
         record.key.slot,
         record.key.round,
         record.verdict,
-        *(to_cell(getattr(record.stratum, column)) for column in STRATUM_COLUMNS),
+        *(to_cell(getattr(record.stratum, axis)) for axis in AXES),
         to_cell(record.template),
         to_cell(candidate.query) if candidate else None,
         _json_cell(candidate.arguments) if candidate else None,

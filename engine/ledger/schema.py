@@ -13,11 +13,13 @@ from urllib.parse import quote
 from routenator.engine.errors import NoRunError, RunError
 from routenator.engine.ledger.totals import TOTALS_SCHEMA
 from routenator.engine.ledger.trace_codec import dump_json, load_json
+from routenator.engine.sample import AXES
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 DATABASE_NAME = "run.db"
 
-STRATUM_COLUMNS = ("route", "function", "category", "language", "length", "phrasing", "keyword_position")
+STRATUM_COLUMNS = tuple("wanted_arguments" if axis == "arguments" else axis for axis in AXES)
+"""Columns of the stratum, in the order of its axes; ``arguments`` is what the row calls its function with."""
 SAMPLE_COLUMNS = (
     "slot",
     "round",
@@ -67,6 +69,9 @@ CREATE TABLE sample (
     length TEXT NOT NULL,
     phrasing TEXT NOT NULL,
     keyword_position TEXT NOT NULL,
+    wanted_arguments TEXT NOT NULL,
+    casing TEXT NOT NULL,
+    noise TEXT NOT NULL,
     template TEXT,
     query TEXT,
     arguments TEXT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from routenator.engine.deps import Deps
@@ -22,6 +23,7 @@ class Task:
     Attributes:
         number: Attempts of the sample before this one.
         keyword: The word by which the query shall name its category; empty where its position is ``absent``.
+        values: Argument → what the query shall say, of the arguments whose values are spoken.
     """
 
     number: int
@@ -30,6 +32,7 @@ class Task:
     grounding: Grounding
     prompt: str
     keyword: str
+    values: Mapping[str, str]
 
 
 def next_task(state: SampleState, deps: Deps) -> Task:
@@ -38,14 +41,16 @@ def next_task(state: SampleState, deps: Deps) -> Task:
     assert stratum is not None and grounding is not None and prompt is not None
     number = len(state["attempts"])
     seed = derive_seed(deps.seed, state["key"].slot, state["key"].round, "attempt", number)
-    return Task(number, seed, stratum, grounding, prompt, _choose_keyword(deps, stratum, seed))
+    keyword = _choose_keyword(deps, stratum, seed)
+    return Task(number, seed, stratum, grounding, prompt, keyword, _choose_values(deps, grounding, seed))
 
 
 def keywords_for(deps: Deps, stratum: Stratum) -> tuple[str, ...]:
     """Words by which a query of ``stratum`` may name its category, the plain name first; none where it shall not."""
-    if stratum.keyword_position == "absent":
+    category = deps.pack.spec.categories.get(stratum.category)
+    if category is None or stratum.keyword_position == "absent":
         return ()
-    return deps.pack.spec.categories[stratum.category].keywords.get(stratum.language, ())
+    return category.keywords.get(stratum.language, ())
 
 
 def _choose_keyword(deps: Deps, stratum: Stratum, seed: int) -> str:
@@ -55,12 +60,39 @@ def _choose_keyword(deps: Deps, stratum: Stratum, seed: int) -> str:
     return random.Random(seed).choice(favour_first(keywords))
 
 
-def make_candidate(deps: Deps, stratum: Stratum, query: str, free_text: str | None = None) -> Candidate:
-    """A candidate labelled with the stratum; the free text is cut out of the query unless the model gave it."""
-    arguments = deps.pack.spec.arguments
+def _choose_values(deps: Deps, grounding: Grounding, seed: int) -> dict[str, str]:
+    rng = random.Random(derive_seed(seed, "values"))
+    nodes = deps.pack.nodes_by_id
+    return {
+        node.argument: rng.choice(favour_first((node.label, *nodes[node.id].aliases)))
+        for node in grounding.nodes
+        if node.argument
+    }
+
+
+def make_candidate(deps: Deps, task: Task, query: str, free_text: str | None = None) -> Candidate:
+    """A candidate labelled with the stratum.
+
+    Values that are spoken are dressed with the query and then read off it. Otherwise the free text is cut out of the
+    query unless the model gave it.
+    """
+    stratum = task.stratum
+    roles = deps.pack.spec.roles[stratum.function]
+    if roles.spoken:
+        return _dressed(task, query)
+    assert roles.category is not None and roles.free_text is not None
     if free_text is None:
         free_text = extract_free_text(query, stratum.language, stratum.category, deps.lexicon)
-    return Candidate(query, {arguments.category: stratum.category, arguments.free_text: free_text})
+    return Candidate(query, {roles.category: stratum.category, roles.free_text: free_text})
+
+
+def _dressed(task: Task, query: str) -> Candidate:
+    """The query in the stratum's casing and with its noise; as it is, and refused by the rules, if a value is missing."""
+    spans = find_spans(query, task.values)
+    if spans is None:
+        return Candidate(query, dict(task.values))
+    stratum = task.stratum
+    return Candidate(*dress(query, spans, stratum.casing, stratum.noise, derive_seed(task.seed, "surface")))
 
 
 def passes_rules(deps: Deps, task: Task, query: str) -> bool:
@@ -70,7 +102,7 @@ def passes_rules(deps: Deps, task: Task, query: str) -> bool:
     """
     if not fits_stratum(deps, task.stratum, query):
         return False
-    candidate = make_candidate(deps, task.stratum, query)
+    candidate = make_candidate(deps, task, query)
     examples = deps.examples.queries
     return not check_rules(candidate, task.stratum, task.grounding, deps.pack, deps.lexicon, examples)
 

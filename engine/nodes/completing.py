@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from typing import Any
 
 from routenator.engine.config import Role
@@ -13,7 +14,8 @@ from routenator.engine.llm.chat import ChatReply, ChatRequest, Choice, to_comple
 from routenator.engine.llm.structured import parse_json
 from routenator.engine.nodes.attempting import Task, keywords_for, make_candidate, next_task
 from routenator.engine.prompting.examples import Example, Messages
-from routenator.engine.prompting.guide import guide_schema, has_room
+from routenator.engine.prompting.grammar import Grammar
+from routenator.engine.prompting.guide import guide_schema, guide_values, has_room
 from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.prompting.variables import example_variables, sample_variables
 from routenator.engine.sample import Attempt, Candidate, Completion, derive_seed
@@ -111,7 +113,8 @@ def _read_candidate(choice: Choice, deps: Deps, task: Task, template: PromptTemp
         raise fault
     answer = parse_json(choice.text, template.meta.answer_schema)
     query = re.sub(" +", " ", str(answer["query"])).strip()
-    return make_candidate(deps, task.stratum, query, answer.get(deps.pack.spec.arguments.free_text))
+    roles = deps.pack.spec.roles[task.stratum.function]
+    return make_candidate(deps, task, query, answer.get(roles.free_text or ""))
 
 
 def _build_request(
@@ -121,7 +124,7 @@ def _build_request(
     stratum, meta = task.stratum, template.meta
     previous = state["attempts"][-1] if state["tries"] else None
     keywords = keywords_for(deps, stratum)
-    opening = _choose_opening(task, template, bool(keywords))
+    opening = _choose_opening(task, template, bool(keywords) and not task.values)
 
     def render_turns(examples: list[Example]) -> Messages:
         return template.render_turns(
@@ -129,10 +132,12 @@ def _build_request(
         )
 
     turns = deps.examples.render_once(template.name, stratum, meta.examples, render_turns)
-    variables = sample_variables(deps.pack, stratum, task.grounding, task.keyword, opening, previous)
+    variables = sample_variables(deps.pack, stratum, task.grounding, task.values, task.keyword, opening, previous)
     messages = template.render(variables, turns)
     schema = meta.answer_schema
-    if meta.guided:
+    if meta.guided and task.values:
+        schema = guide_values(schema, _order_values(deps, task), opening, stratum.phrasing)
+    elif meta.guided:
         schema = guide_schema(schema, stratum, keywords, opening, derive_seed(task.seed, "guide"))
     shown = messages
     if image is not None:
@@ -155,6 +160,18 @@ def _build_request(
         n=choices,
     )
     return request, tuple(shown)
+
+
+def _order_values(deps: Deps, task: Task) -> list[str]:
+    """The values in the order in which one of the pack's grammars would say them, or else as they were walked."""
+    seed = derive_seed(task.seed, "order")
+    grammar = deps.prompts.choose(replace(task.stratum, route="heuristic"), seed)
+    sentence = None
+    if isinstance(grammar, Grammar) and grammar.argument_names:
+        sentence, _ = grammar.say(task.stratum.phrasing, task.values, seed, lambda _: True)
+    spans = find_spans(sentence, task.values) if sentence is not None else None
+    names = sorted(task.values, key=lambda name: spans[name]) if spans is not None else list(task.values)
+    return [task.values[name] for name in names]
 
 
 def _choose_opening(task: Task, template: PromptTemplate, with_keyword: bool) -> str:

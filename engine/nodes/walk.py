@@ -6,7 +6,9 @@ from langgraph.runtime import Runtime
 
 from routenator.engine.deps import Deps
 from routenator.engine.errors import DeadEndError
+from routenator.engine.domain.pack import NO_CATEGORY
 from routenator.engine.kg.content import speaks_of
+from routenator.engine.kg.walker import Walk
 from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.sample import ContentRef, Grounding, SampleKey, Stratum, derive_seed
 from routenator.engine.state import SampleState, SampleUpdate
@@ -54,7 +56,7 @@ def _draw_grounding(deps: Deps, key: SampleKey, stratum: Stratum, regrounds: int
     first: Grounding | None = None
     for draw in range(MAX_DRAWS):
         seed = derive_seed(deps.seed, key.slot, key.round, "walk", regrounds, draw)
-        nodes, hops = deps.walker.walk(stratum.function, stratum.category, seed)
+        nodes, hops = _draw_walk(deps, stratum, seed)
         if needs == "walk":
             return Grounding(nodes, hops)
         item = deps.content.pick(nodes, stratum.category, stratum.language, seed, needs_image=needs == "image")
@@ -62,8 +64,18 @@ def _draw_grounding(deps: Deps, key: SampleKey, stratum: Stratum, regrounds: int
             kind = "content item with an image" if needs == "image" else "content item"
             raise DeadEndError(f"the pack has no {kind} of category {stratum.category} in {stratum.language}")
         grounding = Grounding(nodes, hops, ContentRef(item.id, item.title, item.keywords, item.type, item.image))
-        if speaks_of(item, nodes[-2]):
+        if speaks_of(item, nodes[-2] if len(nodes) > 1 else nodes[0]):
             return grounding
         first = first or grounding
     assert first is not None
     return first
+
+
+def _draw_walk(deps: Deps, stratum: Stratum, seed: int) -> Walk:
+    """A walk over the node types of the pack's walk, or over those of the arguments that are present."""
+    roles = deps.pack.spec.roles[stratum.function]
+    if not roles.spoken:
+        return deps.walker.walk(stratum.function, stratum.category, seed)
+    present = [(name, node_type) for name, node_type in roles.spoken.items() if name in stratum.present]
+    named = {} if roles.category is None or stratum.category == NO_CATEGORY else {roles.category: stratum.category}
+    return deps.argument_walker.walk(present, named, stratum.function, seed)

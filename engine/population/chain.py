@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from routenator.engine.population.casing import CASINGS
 from routenator.engine.population.cells import ReachableCells
-from routenator.engine.population.declared import NO_CATEGORY
+from routenator.engine.domain.pack import NO_CATEGORY
 from routenator.engine.population.dependence import Dependence, measure_dependence
 from routenator.engine.population.profile import NOT_NAMED
 from routenator.engine.population.result import FittedAxis

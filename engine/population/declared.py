@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from routenator.engine.domain.pack import DomainPack
+from routenator.engine.domain.pack import NO_CATEGORY, DomainPack
 from routenator.engine.validation.lexicon import Lexicon
 from routenator.engine.validation.words import fold_words
-
-NO_CATEGORY = "none"
-"""Category of a query that names none, or whose function has no category argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +38,11 @@ class DeclaredPack:
     @classmethod
     def from_pack(cls, pack: DomainPack) -> DeclaredPack:
         """Read a pack."""
-        names = pack.spec.arguments
         functions = {
             function.name: DeclaredFunction(
                 frozenset(function.parameters.get("properties", {})),
-                names.category,
-                False,
+                pack.spec.roles[function.name].category,
+                bool(pack.spec.roles[function.name].spoken),
             )
             for function in pack.functions
         }

@@ -6,7 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from routenator.engine.population.declared import NO_CATEGORY, DeclaredPack
+from routenator.engine.domain.pack import NO_CATEGORY
+from routenator.engine.population.declared import DeclaredPack
 from routenator.engine.population.profile import NOT_NAMED
 from routenator.engine.population.result import PopulationFit, Unseen
 from routenator.engine.population.shares import unseen_share

@@ -19,6 +19,8 @@ EXAMPLES_FILE = "examples.jsonl"
 Messages = tuple[dict[str, Any], ...]
 """Chat messages in OpenAI's form."""
 _AXIS_WEIGHTS = {"phrasing": 3, "keyword_position": 3, "length": 2}
+_ARGUMENTS_WEIGHT = 6
+"""For the same arguments; a part of it for some of them."""
 
 
 class Example(Strict):
@@ -27,8 +29,10 @@ class Example(Strict):
     function: str
     category: str
     query: str
-    nodes: dict[str, str]
+    nodes: dict[str, str] = {}
     """Node type → label, as a walk would give it."""
+    arguments: dict[str, str] = {}
+    """Argument → value, as it stands in the query, for functions whose arguments are spoken."""
     keyword: str = ""
     """The word by which the query names its category; empty when it does not."""
     language: str = "en"
@@ -89,7 +93,7 @@ class ExampleBank:
         The same for every slot of this kind: a server that has seen a prompt's beginning reuses it, and on the embedded
         model a request with a known beginning costs a third of the CPU of one with a new one. What varies is the walk.
         """
-        key = (*_kind(stratum), str(count))
+        key = (*example_kind(stratum), str(count))
         if key not in self._chosen:
             eligible = [item for item in self.measured if (item[0].function, item[0].language) == key[:2]]
             ranked = sorted(eligible, key=lambda item: -_likeness(item[1], stratum))
@@ -103,15 +107,18 @@ class ExampleBank:
 
         The few-shot turns are most of a prompt; rendering them for each sample costs more CPU than sending it.
         """
-        key = (*_kind(stratum), template)
+        key = (*example_kind(stratum), template)
         if key not in self._rendered:
             self._rendered[key] = render(self.choose(stratum, count))
         return self._rendered[key]
 
 
-def _kind(stratum: Stratum) -> tuple[str, ...]:
+def example_kind(stratum: Stratum) -> tuple[str, ...]:
     """What chooses the examples for a slot, and what their turns say of it."""
-    return (stratum.function, stratum.language, stratum.phrasing, stratum.keyword_position, stratum.length)
+    return (
+        *(stratum.function, stratum.language, stratum.phrasing, stratum.keyword_position, stratum.length),
+        stratum.arguments,
+    )
 
 
 def _spread(ranked: list[tuple[Example, Stratum]], count: int) -> list[Example]:
@@ -125,7 +132,8 @@ def _spread(ranked: list[tuple[Example, Stratum]], count: int) -> list[Example]:
 
 
 def _likeness(example: Stratum, stratum: Stratum) -> float:
-    score = 0.0
+    together = example.present | stratum.present
+    score = _ARGUMENTS_WEIGHT * len(example.present & stratum.present) / len(together) if together else 0.0
     for axis, weight in _AXIS_WEIGHTS.items():
         wanted, got = getattr(stratum, axis), getattr(example, axis)
         if axis == "length" and "-" in wanted:

@@ -19,6 +19,8 @@ from routenator.engine.sample import ANY, Stratum
 # Plain words: a model that is short of room for another word hides it behind a hyphen or runs two together.
 _WORD = r"[A-Za-z]{1,13}('s)?,?"
 _LAST_WORD = r"[A-Za-z]{2,13}"
+MAX_WORDS_BETWEEN = 4
+"""Free words before, between and after values that are spoken."""
 
 
 def guide_schema(
@@ -28,6 +30,18 @@ def guide_schema(
     if stratum.length == ANY:
         return schema
     pattern = build_pattern(stratum, keywords, opening, random.Random(seed))
+    query = {**schema["properties"]["query"], "pattern": pattern}
+    return {**schema, "properties": {**schema["properties"], "query": query}}
+
+
+def guide_values(schema: dict[str, Any], values: Sequence[str], opening: str, phrasing: str) -> dict[str, Any]:
+    """``schema`` with a pattern for ``query``: ``opening``, then the values in this order with a few words between."""
+    lead = f"{_escape(opening)} " if opening else ""
+    between = f" {_repeat(f'{_WORD} ', 0, MAX_WORDS_BETWEEN)}"
+    said = between.join(map(_escape, values))
+    tail = _repeat(f" {_WORD}", 0, MAX_WORDS_BETWEEN)
+    mark = r"\?" if phrasing == "question" else ""
+    pattern = f"^{lead}{_repeat(f'{_WORD} ', 0, MAX_WORDS_BETWEEN)}{said}{tail}{mark}$"
     query = {**schema["properties"]["query"], "pattern": pattern}
     return {**schema, "properties": {**schema["properties"], "query": query}}
 

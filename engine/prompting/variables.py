@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from routenator.engine.domain.pack import DomainPack
@@ -11,9 +12,15 @@ from routenator.engine.sample import ANY, Attempt, Grounding, Stratum
 
 
 def sample_variables(
-    pack: DomainPack, stratum: Stratum, grounding: Grounding, keyword: str, opening: str, previous: Attempt | None
+    pack: DomainPack,
+    stratum: Stratum,
+    grounding: Grounding,
+    arguments: Mapping[str, str],
+    keyword: str,
+    opening: str,
+    previous: Attempt | None,
 ) -> dict[str, Any]:
-    """Values for the slot itself.
+    """Values for the slot itself; ``arguments`` are those that are spoken, with what the query shall say.
 
     ``feedback`` holds the messages of the previous attempt's findings and ``previous`` its query; both are empty on a
     first attempt.
@@ -24,6 +31,7 @@ def sample_variables(
         **_shared_variables(pack, stratum),
         "labels": grounding.labels(),
         "nodes": [{"type": node.type, "label": node.label} for node in grounding.nodes],
+        "arguments": _named(arguments),
         "content": None if content is None else {"title": content.title, "keywords": list(content.keywords)},
         "keyword": keyword,
         "opening": opening,
@@ -42,6 +50,7 @@ def example_variables(pack: DomainPack, stratum: Stratum, example: Example, numb
         **_shared_variables(pack, shown),
         "labels": example.nodes,
         "nodes": [{"type": kind, "label": label} for kind, label in example.nodes.items()],
+        "arguments": _named(example.arguments),
         "content": None,
         "keyword": example.keyword,
         "opening": "",
@@ -56,15 +65,20 @@ def example_variables(pack: DomainPack, stratum: Stratum, example: Example, numb
 
 
 def _shared_variables(pack: DomainPack, stratum: Stratum) -> dict[str, Any]:
+    category = pack.spec.categories.get(stratum.category)
     low, high = (1, 40) if stratum.length == ANY else parse_length_band(stratum.length)
     return {
         "function": stratum.function,
         "function_description": pack.functions_by_name[stratum.function].description,
         "category": stratum.category,
-        "category_description": pack.spec.categories[stratum.category].description,
+        "category_description": category.description if category is not None else "",
         "language": stratum.language,
         "phrasing": stratum.phrasing,
         "keyword_position": stratum.keyword_position,
         "min_words": low,
         "max_words": high,
     }
+
+
+def _named(arguments: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in arguments.items()]

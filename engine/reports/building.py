@@ -13,14 +13,13 @@ from routenator.engine.domain.loading import load_pack
 from routenator.engine.domain.pack import DomainPack
 from routenator.engine.errors import DomainError
 from routenator.engine.ledger.reader import LedgerReader
-from routenator.engine.ledger.schema import STRATUM_COLUMNS
 from routenator.engine.reports.distribution import PlannedTable, Values, compare
 from routenator.engine.reports.report import Comparison, Deficit, Funnel, Latency, Report, RunFacts
 from routenator.engine.reports.scan import Scan, Yardstick
 from routenator.engine.reports.scanning import scan_run
 from routenator.engine.reports.tally import MEASURED_AXES, LengthBands, TableTally
 from routenator.engine.routing.plan import Plan
-from routenator.engine.sample import SampleKey
+from routenator.engine.sample import AXES, SampleKey
 from routenator.engine.validation.lexicon import Lexicon
 
 _REASONS_OF_A_DEFICIT = 3
@@ -75,7 +74,7 @@ def build_report(reader: LedgerReader, pack: DomainPack | None, plan: Plan, fact
     phrasings: Counter[str] = Counter()
     keyword_positions: Counter[str] = Counter()
     for (stratum, values), count in scan.kinds.items():
-        strata = dict(zip(STRATUM_COLUMNS, stratum, strict=True))
+        strata = dict(zip(AXES, stratum, strict=True))
         by_axis = dict(zip(measurable, values, strict=True))
         for tally in (*axes, *joints):
             tally.add(strata, by_axis, count)
@@ -131,7 +130,7 @@ def _deficits(scan: Scan, comparison: Comparison) -> list[Deficit]:
     short = [cell for cell in comparison.cells if cell.planned > cell.delivered]
     if not short:
         return []
-    places = [STRATUM_COLUMNS.index(axis) for axis in comparison.axes]
+    places = [AXES.index(axis) for axis in comparison.axes]
     ends: dict[Values, Counter[str]] = {}
     for (stratum, error_class), samples in scan.errors.items():
         ends.setdefault(tuple(stratum[place] for place in places), Counter())[error_class] += samples

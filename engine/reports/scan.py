@@ -13,7 +13,8 @@ from routenator.engine.ledger.schema import STRATUM_COLUMNS
 from routenator.engine.reports.histogram import Histogram
 from routenator.engine.reports.report import Tokens
 from routenator.engine.reports.tally import DiversityTally, ExampleTally, LengthBands, LengthTally
-from routenator.engine.sample import SampleKey
+from routenator.engine.sample import AXES, SampleKey
+from routenator.engine.validation.casing import classify_casing
 from routenator.engine.validation.features import measure
 from routenator.engine.validation.lexicon import Lexicon
 from routenator.engine.validation.words import count_words
@@ -27,11 +28,11 @@ SCANNED_COLUMNS = (
 """Columns of a row that `Scan.add` takes."""
 
 _ROUTE, _FUNCTION, _CATEGORY, _LANGUAGE, _LENGTH = map(
-    STRATUM_COLUMNS.index, ("route", "function", "category", "language", "length")
+    AXES.index, ("route", "function", "category", "language", "length")
 )
 
 Stratum = tuple[str, ...]
-"""Values of ``STRATUM_COLUMNS``."""
+"""Values of its axes, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class Scan:
             words = count_words(query)
         else:
             features = measure(query, stratum[_LANGUAGE], stratum[_CATEGORY], yardstick.lexicon)
-            words, measured = features.words, (features.phrasing, features.keyword_position)
+            words, measured = features.words, (features.phrasing, features.keyword_position, classify_casing(query))
         self.kinds[stratum, (yardstick.bands.band_of(words, stratum[_LENGTH]), *measured)] += 1
         self.lengths.add(stratum[_FUNCTION], words)
         self.diversity.add(key.slot, query)

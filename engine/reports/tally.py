@@ -16,7 +16,7 @@ from routenator.engine.reports.report import Diversity, LengthSummary
 from routenator.engine.routing.targets import parse_length_band
 from routenator.engine.sample import ANY, SampleKey, derive_seed
 
-MEASURED_AXES = ("length", "phrasing", "keyword_position")
+MEASURED_AXES = ("length", "phrasing", "keyword_position", "casing")
 """Axes whose value can be read off a query."""
 
 OUTSIDE = "other"

@@ -16,6 +16,8 @@ from routenator.engine.sample import AXES
 
 REQUIRED_AXES: tuple[str, ...] = ("route", "function", "category")
 PHRASINGS: tuple[str, ...] = ("fragment", "imperative", "question")
+CASINGS: tuple[str, ...] = ("lower", "sentence", "title", "upper", "mixed")
+NOISES: tuple[str, ...] = ("none", "typo")
 KEYWORD_POSITIONS: tuple[str, ...] = ("start", "middle", "end", "absent")
 LENGTH_BAND = re.compile(r"^(\d{1,3})-(\d{1,3})$")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from routenator.engine.domain.pack import DomainPack, GraphNode
+from routenator.engine.domain.pack import ArgumentRoles, DomainPack, GraphNode
 from routenator.engine.sample import ANY, Candidate, Grounding, Stratum
 from routenator.engine.validation.lexicon import Lexicon
 from routenator.engine.validation.words import all_forms, content_words, fold_words, forms_in
@@ -39,13 +39,18 @@ class Case:
     @cached_property
     def free_text(self) -> str:
         """The free-text argument, or ``""``."""
-        return self.candidate.arguments.get(self.pack.spec.arguments.free_text, "")
+        return self.candidate.arguments.get(self.roles.free_text or "", "")
+
+    @property
+    def roles(self) -> ArgumentRoles:
+        """The arguments of the stratum's function."""
+        return self.pack.spec.roles[self.stratum.function]
 
     @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:
-        """What the model wrote, each with its name for messages: the query, then every argument but the category."""
-        names = self.pack.spec.arguments
-        others = ((name, text) for name, text in self.candidate.arguments.items() if name != names.category)
+        """What was written, each with its name for messages: the query, then the argument that was cut out of it."""
+        name = self.roles.free_text
+        others = ((name, self.free_text),) if name is not None and name in self.candidate.arguments else ()
         return (("query", self.query), *others)
 
     @cached_property
@@ -79,8 +84,8 @@ class Case:
 
     @property
     def action_type(self) -> str:
-        """Type of the nodes that end a walk."""
-        return self.pack.spec.walk[-1]
+        """Type of the nodes that end a walk; ``""`` where a walk visits arguments."""
+        return next(reversed(self.pack.spec.walk), "")
 
     def keywords_of(self, category: str) -> tuple[str, ...]:
         """Keywords of ``category`` in this case's language; the first is its plain name."""

@@ -8,6 +8,7 @@ with the categories' descriptions: on the shipped pack that refused good rows ne
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -39,6 +40,10 @@ class ConsistencyCheck:
     model: SentenceEncoder
     min_consistency: float
 
+    @cached_property
+    def _free_texts(self) -> frozenset[str | None]:
+        return frozenset(roles.free_text for roles in self.pack.spec.roles.values())
+
     def check(self, candidate: Candidate, grounding: Grounding) -> tuple[float, tuple[Finding, ...]]:
         """Best cosine similarity of query or free text with the walk or the content's title, and what is wrong.
 
@@ -47,11 +52,12 @@ class ConsistencyCheck:
         Returns:
             The similarity (-1..1; 0 where there is nothing to compare) and at most one finding, ``inconsistent``.
         """
-        walk = " ".join(node.label for node in grounding.nodes if node.type != self.pack.spec.walk[-1])
+        action = next(reversed(self.pack.spec.walk), "")
+        walk = " ".join(node.label for node in grounding.nodes if node.type != action)
         title = "" if grounding.content is None else grounding.content.title
         subjects = [text for text in (walk, title) if text.strip()]
-        free_text = candidate.arguments.get(self.pack.spec.arguments.free_text, "")
-        texts = list(dict.fromkeys(text for text in (candidate.query, free_text) if text.strip()))
+        free_texts = (text for name, text in candidate.arguments.items() if name in self._free_texts)
+        texts = list(dict.fromkeys(text for text in (candidate.query, *free_texts) if text.strip()))
         if not texts or not subjects:
             return 0.0, ()
         vectors = self.model.encode([*texts, *subjects])

@@ -76,7 +76,9 @@ class Critic:
         findings = self.check(candidate, stratum, grounding, examples, min_logprob, refill_round)
         scores: dict[str, float] = {} if min_logprob is None else {"min_logprob": min_logprob}
         completions: tuple[Completion, ...] = ()
-        if not findings and self.consistency is not None:
+        # Values that stand in the query as the walk gave them need no comparison by meaning.
+        is_spoken = bool(self.pack.spec.roles[stratum.function].spoken)
+        if not findings and self.consistency is not None and not is_spoken:
             # Encoding takes tens of milliseconds of CPU: other samples go on meanwhile.
             score, findings = await asyncio.to_thread(self.consistency.check, candidate, grounding)
             scores["consistency"] = score

@@ -191,6 +191,8 @@ def request_length(words: list[str], lexicon: Lexicon, asked: bool = False) -> i
     if asked:
         return 1
     following = words[1] if len(words) > 1 else ""
+    if words[0] in lexicon.declared_verbs:
+        return 1
     if words[0] in _MOSTLY_NOUNS and following not in _OBJECT_OPENERS and not following.isdigit():
         return 0
     return 0 if f"{words[0]} {following}" in _NO_REQUESTS else 1

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from routenator.engine.config import Role
 from routenator.engine.display import show_line
-from routenator.engine.domain.pack import DomainPack
+from routenator.engine.domain.pack import NO_CATEGORY, DomainPack
 from routenator.engine.errors import EndpointError, ParseError, SampleError
 from routenator.engine.llm.chat import ChatReply, ChatRequest, to_completion
 from routenator.engine.llm.structured import parse_json
@@ -86,14 +86,18 @@ class Judge:
 
     async def rubric(self, candidate: Candidate, stratum: Stratum, grounding: Grounding, seed: int) -> Judgement:
         """Scores by criterion, each with the judge's reason where it is low."""
-        names = self.pack.spec.arguments
+        roles = self.pack.spec.roles[stratum.function]
         content = grounding.content
         variables = {
             "candidate": {
                 "query": candidate.query,
                 "function": stratum.function,
                 "category": stratum.category,
-                "free_text": candidate.arguments.get(names.free_text, ""),
+                **(
+                    {"arguments": candidate.arguments}
+                    if roles.spoken
+                    else {"free_text": candidate.arguments.get(roles.free_text or "", "")}
+                ),
             },
             "grounding": {
                 "labels": [node.label for node in grounding.nodes],
@@ -116,7 +120,7 @@ class Judge:
     async def relabel(self, query: str, stratum: Stratum, seed: int) -> Judgement:
         """Label ``query`` without sight of its label; disagreement with ``stratum`` is a finding."""
         functions = list(self.pack.functions_by_name)
-        categories = list(self.pack.spec.categories)
+        categories = [*self.pack.spec.categories, *([NO_CATEGORY] if self.pack.spec.spoken_arguments else [])]
         variables = {
             "candidate": {"query": query},
             "grounding": {},

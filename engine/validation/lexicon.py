@@ -44,10 +44,12 @@ class Lexicon:
 
     Attributes:
         keywords: Language → phrase (every plural form) → categories that it names.
-        actions: Label or alias of an action, also without "me" → functions that it may ask for.
+        actions: Label or alias of an action, also without "me", or a verb that the pack declares → functions that it may
+            ask for.
         phrases: Function → labels and aliases of the actions that ask for it and for nothing else, in the pack's order.
         verbs: Single words among the actions, and `REQUEST_VERBS`.
         subjects: Content words of the labels and aliases of all nodes that are no actions.
+        declared_verbs: Single words that the pack declares as verbs: they are no nouns, whatever follows.
     """
 
     keywords: Mapping[str, Mapping[Phrase, frozenset[str]]]
@@ -55,10 +57,11 @@ class Lexicon:
     phrases: Mapping[str, tuple[str, ...]]
     verbs: frozenset[str]
     subjects: frozenset[str]
+    declared_verbs: frozenset[str] = frozenset()
 
     @classmethod
     def from_pack(cls, pack: DomainPack) -> Lexicon:
-        """Read the categories' keywords and the nodes of the walk's last type, which are its actions."""
+        """Read the categories' keywords, the nodes of the walk's last type, which are its actions, and the verbs."""
         keywords: dict[str, dict[Phrase, frozenset[str]]] = {}
         for name, category in pack.spec.categories.items():
             for language, phrases in category.keywords.items():
@@ -69,8 +72,14 @@ class Lexicon:
 
         functions = frozenset(pack.functions_by_name)
         actions: dict[Phrase, frozenset[str]] = {}
+        action_type = next(reversed(pack.spec.walk), None)
+        for function, verbs_of in pack.spec.verbs.items():
+            for verb in verbs_of:
+                words = tuple(fold_words(verb))
+                actions[words] = actions.get(words, frozenset()) | {function}
+        declared_verbs = frozenset(phrase[0] for phrase in actions if len(phrase) == 1)
         for node in pack.nodes:
-            if node.type != pack.spec.walk[-1]:
+            if node.type != action_type:
                 continue
             for text in (node.label, *node.aliases):
                 words = tuple(fold_words(text))
@@ -81,16 +90,17 @@ class Lexicon:
                     actions[action] = actions.get(action, frozenset()) | served
         actions.pop((), None)
         texts = dict.fromkeys(
-            text for node in pack.nodes if node.type == pack.spec.walk[-1] for text in (node.label, *node.aliases)
+            [text for node in pack.nodes if node.type == action_type for text in (node.label, *node.aliases)]
+            + [verb for verbs_of in pack.spec.verbs.values() for verb in verbs_of]
         )
         phrases_of = {
             function: tuple(text for text in texts if actions.get(tuple(fold_words(text)), ()) == frozenset({function}))
             for function in functions
         }
         verbs = REQUEST_VERBS | {phrase[0] for phrase in actions if len(phrase) == 1}
-        labels = [(node.label, *node.aliases) for node in pack.nodes if node.type != pack.spec.walk[-1]]
+        labels = [(node.label, *node.aliases) for node in pack.nodes if node.type != action_type]
         subjects = frozenset(word for texts_of_node in labels for text in texts_of_node for word in content_words(text))
-        return cls(keywords, actions, phrases_of, verbs, subjects)
+        return cls(keywords, actions, phrases_of, verbs, subjects, declared_verbs)
 
     def mentions(self, query: str, language: str) -> tuple[Mention, ...]:
         """Every keyword in ``query``, by start; one that lies inside a longer keyword is left out."""

@@ -46,7 +46,8 @@ class Pair:
 def make_pairs(pack: DomainPack, lexicon: Lexicon, draw: DrawGrounding, per_kind: int, seed: int) -> tuple[Pair, ...]:
     """``per_kind`` pairs of each kind, kinds in turn; the same seed gives the same pairs.
 
-    A kind that the pack cannot show is left out: with one function nothing can be swapped.
+    A kind that the pack cannot show is left out: with one function nothing can be swapped. Functions whose arguments are
+    spoken make no pairs.
     """
     pairs: list[Pair] = []
     for number in range(per_kind):
@@ -68,8 +69,13 @@ class _PairMaker:
     def make(self, kind: Kind) -> Iterator[Pair]:
         """Pairs of ``kind``, as many as a bounded number of draws gives."""
         labels = [
-            (function, category) for function in self.pack.functions_by_name for category in self.pack.spec.categories
+            (function, category)
+            for function in self.pack.functions_by_name
+            for category in self.pack.spec.categories
+            if function not in self.pack.spec.spoken_arguments
         ]
+        if not labels:
+            return
         for _ in range(_MAX_DRAWS):
             function, category = self.random.choice(labels)
             try:
@@ -107,8 +113,8 @@ class _PairMaker:
         free_text = subject
         if kind == "injected":
             query = self.random.choice(_PLANTS).format(query=query)
-        names = self.pack.spec.arguments
-        candidate = Candidate(query, {names.category: category, names.free_text: free_text})
+        roles = self.pack.spec.roles[function]
+        candidate = Candidate(query, {roles.category or "": category, roles.free_text or "": free_text})
         return Pair(kind, candidate, Stratum("calibration", function, category, self._language), grounding)
 
     def _compose(self, function: str, category: str, subject: str, must_ask: bool) -> str | None:

@@ -12,7 +12,7 @@ from routenator.engine.validation.words import content_words, fold_words, forms,
 
 def check_free_text_missing(case: Case) -> Iterator[Finding]:
     """``free_text_missing``: the free text says more than the category's name and function words."""
-    name = case.pack.spec.arguments.free_text
+    name = case.roles.free_text
     if not content_words(case.free_text):
         yield Finding("free_text_missing", f"Argument '{name}' says nothing; say what it shows.", "rules")
         return
@@ -26,7 +26,7 @@ def check_free_text_in_query(case: Case) -> Iterator[Finding]:
     """``free_text_not_in_query``: its content words stand in the query, in order; plurals do not matter."""
     missing = _first_missing(content_words(case.free_text), content_words(case.query))
     if missing is not None:
-        name = case.pack.spec.arguments.free_text
+        name = case.roles.free_text
         message = f"'{missing}' is in argument '{name}' but not there in the query; copy the words from the query."
         yield Finding("free_text_not_in_query", message, "rules")
 
@@ -35,7 +35,7 @@ def check_free_text_is_subject(case: Case) -> Iterator[Finding]:
     """``free_text_is_command``: the free text names the subject; it does not ask for it."""
     if not _asks(case.free_text, case):
         return
-    name = case.pack.spec.arguments.free_text
+    name = case.roles.free_text
     message = f"Argument '{name}' repeats the request; give only what it shows, without the verb."
     yield Finding("free_text_is_command", message, "rules")
 

@@ -32,8 +32,8 @@ def check_schema(case: Case) -> Iterator[Finding]:
         field = ".".join(map(str, error.absolute_path))
         where = f"Argument '{field}': " if field else "Arguments: "
         yield Finding("schema", f"{where}{error.message[:200]}.", "rules")
-    name = case.pack.spec.arguments.category
-    found = case.candidate.arguments.get(name)
+    name = case.roles.category or ""
+    found = None if case.roles.spoken else case.candidate.arguments.get(name)
     if found is not None and found != case.stratum.category:
         yield Finding("schema", f"Argument '{name}' is '{found[:60]}'; it must be '{case.stratum.category}'.", "rules")
 

@@ -61,10 +61,10 @@ def check_injection(case: Case) -> Iterator[Finding]:
 
 
 @lru_cache(maxsize=64)
-def _task_phrases(walk: tuple[str, ...], category: str, free_text: str) -> tuple[str, ...]:
+def _task_phrases(node_types: tuple[str, ...], arguments: tuple[str, ...]) -> tuple[str, ...]:
     """`_PHRASES`, and the names of node types and arguments, each between spaces."""
-    types = (_CAMEL.sub(" ", name).casefold() for name in walk)
-    names = [name.replace("_", " ").casefold() for name in (category, free_text) if "_" in name]
+    types = (_CAMEL.sub(" ", name).casefold() for name in node_types)
+    names = [name.replace("_", " ").casefold() for name in arguments if "_" in name]
     return tuple(f" {phrase} " for phrase in (*_PHRASES, *(name for name in types if " " in name), *names))
 
 
@@ -72,9 +72,10 @@ def _find_leak(case: Case) -> str | None:
     for pattern in (_PLACEHOLDER, _OPENERS):
         if match := pattern.search(case.query) if pattern is _PLACEHOLDER else pattern.match(case.query):
             return match[0].strip()
-    arguments = case.pack.spec.arguments
+    spec = case.pack.spec
+    node_types, arguments = (spec.walk, tuple(spec.arguments[case.stratum.function]))
     spoken = f" {' '.join(fold_words(case.query))} "
-    for phrase in _task_phrases(case.pack.spec.walk, arguments.category, arguments.free_text):
+    for phrase in _task_phrases(node_types, arguments):
         if phrase in spoken:
             about = f" {' '.join(word for text in case.subject_texts for word in fold_words(text))} "
             if phrase not in about:

@@ -42,7 +42,7 @@ def test_a_faulty_tool_is_named_with_a_line(edit: Edit, faults: Faults, old: str
 
 def test_a_free_text_argument_with_an_enum_is_a_fault(edit: Edit, only_fault: OnlyFault) -> None:
     edit(FILE, '"description": "What the content shows', '"enum": ["a"], "description": "What the content shows')
-    assert "free text argument 'prompt' has an enum" in only_fault().message
+    assert "text argument 'prompt' has an enum" in only_fault().message
 
 
 def test_a_free_text_argument_must_be_a_string(edit: Edit, only_fault: OnlyFault) -> None:
