@@ -67,11 +67,15 @@ AXES: tuple[str, ...] = tuple(Stratum.__dataclass_fields__)
 
 @dataclass(frozen=True, slots=True)
 class NodeRef:
-    """A knowledge-graph node as a walk saw it."""
+    """A knowledge-graph node as a walk saw it.
+
+    ``argument`` is the argument whose value the label is; empty where the node is none's.
+    """
 
     id: str
     type: str
     label: str
+    argument: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from routenator.engine.errors import DomainError, Fault
 from routenator.engine.yaml_source import read_text
 
 NODE_COLUMNS = ("id", "type", "label", "aliases", "categories", "functions")
+NODE_WEIGHT = "weight"
+"""A seventh column of ``nodes.csv``; without it every node weighs 1."""
 EDGE_COLUMNS = ("source", "target", "type", "weight")
 MAX_CSV_BYTES = 500_000_000
 
@@ -33,7 +35,7 @@ def read_nodes(
     file = str(path)
     nodes: list[GraphNode] = []
     first_lines: dict[str, int] = {}
-    for line, (id_, type_, label, *lists) in _read_rows(path, NODE_COLUMNS, faults):
+    for line, (id_, type_, label, *lists) in _read_rows(path, faults, NODE_COLUMNS, (*NODE_COLUMNS, NODE_WEIGHT)):
         if not NODE_ID.match(id_):
             fix = "Use letters, digits, _ . : / and -, at most 128, starting with a letter, a digit or _"
             faults.append(Fault(file, f"{show(id_)!r} is not a node id", fix, line, "id"))
@@ -47,7 +49,7 @@ def read_nodes(
             faults.append(Fault(file, f"{show(type_)!r} is not a node type of domain.yaml", fix, line, "type"))
         if problem := find_text_problem(label):
             faults.append(Fault(file, f"the label {problem}", "Write a short label", line, "label"))
-        aliases, categories, names = (_split(value) for value in lists)
+        aliases, categories, names = (_split(value) for value in lists[:3])
         faults.extend(
             Fault(file, f"an alias {problem}", "Correct it, or remove it", line, "aliases")
             for problem in map(find_text_problem, aliases)
@@ -57,7 +59,9 @@ def read_nodes(
             faults.extend(_unknown(file, line, "categories", "category", categories, spec.categories))
         if functions is not None:
             faults.extend(_unknown(file, line, "functions", "function", names, functions))
-        nodes.append(GraphNode(id_, type_, label, aliases, frozenset(categories), frozenset(names)))
+        weight = _read_weight(file, line, lists[3], faults) if len(lists) > 3 else 1.0
+        # A node with a faulty weight stays, so that its edges are not faults too.
+        nodes.append(GraphNode(id_, type_, label, aliases, frozenset(categories), frozenset(names), weight or 1.0))
     return tuple(nodes)
 
 
@@ -76,7 +80,7 @@ def read_edges(
     types = None if edge_types is None else {edge_type.name: edge_type for edge_type in edge_types}
     edges: list[GraphEdge] = []
     first_lines: dict[tuple[str, str, str], int] = {}
-    for line, (source, target, type_, weight_text) in _read_rows(path, EDGE_COLUMNS, faults):
+    for line, (source, target, type_, weight_text) in _read_rows(path, faults, EDGE_COLUMNS):
         key = (source, target, type_)
         if key in first_lines:
             message = f"edge {show(source)} -> {show(target)} is given twice (first on line {first_lines[key]})"
@@ -89,12 +93,9 @@ def read_edges(
                 faults.append(Fault(file, f"node {show(id_)!r} does not exist", fix, line, column))
         if types is not None:
             faults.extend(_check_edge_type(file, line, key, types, nodes))
-        weight = _parse_weight(weight_text)
-        if weight is None:
-            message = f"{show(weight_text)!r} is not a weight"
-            faults.append(Fault(file, message, "Give a finite number above 0", line, "weight"))
-            continue
-        edges.append(GraphEdge(source, target, type_, weight))
+        weight = _read_weight(file, line, weight_text, faults)
+        if weight is not None:
+            edges.append(GraphEdge(source, target, type_, weight))
     return tuple(edges)
 
 
@@ -114,12 +115,15 @@ def _check_edge_type(
             yield Fault(file, message, f"Name a node of type {wanted}, or correct the edge's type", line, column)
 
 
-def _parse_weight(text: str) -> float | None:
+def _read_weight(file: str, line: int, text: str, faults: list[Fault]) -> float | None:
     try:
         weight = float(text)
     except ValueError:
-        return None
-    return weight if math.isfinite(weight) and weight > 0 else None
+        weight = math.nan
+    if math.isfinite(weight) and weight > 0:
+        return weight
+    faults.append(Fault(file, f"{show(text)!r} is not a weight", "Give a finite number above 0", line, "weight"))
+    return None
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -135,8 +139,8 @@ def _unknown(
             yield Fault(file, f"{show(value)!r} is not a {noun} of the pack", fix, line, column)
 
 
-def _read_rows(path: Path, columns: tuple[str, ...], faults: list[Fault]) -> Iterator[tuple[int, list[str]]]:
-    """Line and stripped fields of every row that has the right number of them."""
+def _read_rows(path: Path, faults: list[Fault], *headers: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
+    """Line and stripped fields of every row that has as many of them as the header, which is one of ``headers``."""
     file = str(path)
     try:
         text = read_text(path, DomainError, MAX_CSV_BYTES)
@@ -145,16 +149,17 @@ def _read_rows(path: Path, columns: tuple[str, ...], faults: list[Fault]) -> Ite
         return
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = [name.strip() for name in next(reader, [])]
-        if header != list(columns):
+        header = tuple(name.strip() for name in next(reader, []))
+        if header not in headers:
             message = f"the header is {show(','.join(header))[:200]!r}"
-            faults.append(Fault(file, message, f"The first line must be {','.join(columns)}", 1))
+            fix = f"The first line must be {' or '.join(map(','.join, headers))}"
+            faults.append(Fault(file, message, fix, 1))
             return
         for row in reader:
-            if len(row) == len(columns):
+            if len(row) == len(header):
                 yield reader.line_num, [field.strip() for field in row]
             elif row:
-                message = f"the row has {len(row)} fields, the header has {len(columns)}"
+                message = f"the row has {len(row)} fields, the header has {len(header)}"
                 fix = "Add the missing commas, or quote a field that holds a comma"
                 faults.append(Fault(file, message, fix, reader.line_num))
     except csv.Error as exc:

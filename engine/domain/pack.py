@@ -108,6 +108,11 @@ def _roles(arguments: Mapping[str, Argument]) -> ArgumentRoles:
     spoken = {name: argument.node for name, argument in arguments.items() if argument.node is not None}
     return ArgumentRoles(next(iter(categories), None), next(iter(texts), None), spoken)
 
+    @property
+    def node_types(self) -> tuple[str, ...]:
+        """Every node type that a walk can visit."""
+        return self.walk
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionTool:
@@ -121,9 +126,10 @@ class FunctionTool:
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """A row of ``graph/nodes.csv``: ``id,type,label,aliases,categories,functions``; the last three are ``|``-separated.
+    """A row of ``graph/nodes.csv``: ``id,type,label,aliases,categories,functions`` and, if the file has it, ``weight``.
 
-    ``categories`` and ``functions`` say what a walk through this node can be labelled with; empty: any.
+    ``aliases``, ``categories`` and ``functions`` are ``|``-separated. The last two say what a walk through this node
+    can be labelled with; empty: any. ``weight`` > 0: how likely it is to be drawn where no edge leads to it.
     """
 
     id: str
@@ -132,6 +138,7 @@ class GraphNode:
     aliases: tuple[str, ...] = ()
     categories: frozenset[str] = frozenset()
     functions: frozenset[str] = frozenset()
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

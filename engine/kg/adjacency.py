@@ -18,6 +18,7 @@ class Adjacency:
         nodes: The nodes; the other fields number them by position.
         categories: For each node, what a walk through it can be labelled with; empty: any.
         functions: The same for functions.
+        node_weights: float64, (nodes,); above zero; a node's weight where no edge leads to it.
         sources: int64, (edges,); position of the edge's source.
         targets: int64, (edges,); position of the edge's target.
         weights: float64, (edges,); above zero.
@@ -27,6 +28,7 @@ class Adjacency:
     nodes: tuple[NodeRef, ...]
     categories: tuple[frozenset[str], ...]
     functions: tuple[frozenset[str], ...]
+    node_weights: NDArray[np.float64]
     sources: NDArray[np.int64]
     targets: NDArray[np.int64]
     weights: NDArray[np.float64]

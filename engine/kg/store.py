@@ -25,7 +25,7 @@ from routenator.engine.errors import DomainError, Fault, RunError
 from routenator.engine.kg.adjacency import Adjacency
 from routenator.engine.sample import Hop, NodeRef
 
-_LAYOUT = 1  # of the tables below; a database of another layout is not used
+_LAYOUT = 2  # of the tables below; a database of another layout is not used
 _BUFFER_POOL_BYTES = 256 * 2**20
 _MAX_DATABASE_BYTES = 2**34  # address space, not memory: Kuzu's own default reserves 8 TB
 _THREADS = 2
@@ -33,7 +33,7 @@ _THREADS = 2
 _READ_NODES = """
 MATCH (n)
 RETURN n.position AS position, n.id AS id, label(n) AS type, n.label AS label,
-       n.categories AS categories, n.functions AS functions
+       n.categories AS categories, n.functions AS functions, n.weight AS weight
 """
 _READ_EDGES = """
 MATCH (a)-[e]->(b)
@@ -53,6 +53,7 @@ _NODE_SCHEMA = pa.schema(
         ("aliases", _NAMES),
         ("categories", _NAMES),
         ("functions", _NAMES),
+        ("weight", pa.float64()),
     ]
 )
 _EDGE_SCHEMA = pa.schema(
@@ -140,6 +141,7 @@ class GraphStore:
             nodes=tuple(map(NodeRef, *fields)),
             categories=tuple(frozenset(names or ()) for names in nodes.column("categories").to_pylist()),
             functions=tuple(frozenset(names or ()) for names in nodes.column("functions").to_pylist()),
+            node_weights=nodes.column("weight").to_numpy().astype(np.float64),
             sources=edges.column("source").to_numpy().astype(np.int64),
             targets=edges.column("target").to_numpy().astype(np.int64),
             weights=edges.column("weight").to_numpy().astype(np.float64),
@@ -225,7 +227,7 @@ def _copy_nodes(connection: kuzu.Connection, name: str, nodes: list[GraphNode], 
     _run(
         connection,
         f"CREATE NODE TABLE `{name}`(id STRING PRIMARY KEY, position INT64, label STRING, aliases STRING[], "
-        "categories STRING[], functions STRING[])",
+        "categories STRING[], functions STRING[], weight DOUBLE)",
     )
     rows = [
         {
@@ -235,6 +237,7 @@ def _copy_nodes(connection: kuzu.Connection, name: str, nodes: list[GraphNode], 
             "aliases": list(node.aliases),
             "categories": sorted(node.categories),
             "functions": sorted(node.functions),
+            "weight": node.weight,
         }
         for node in nodes
     ]

@@ -25,6 +25,7 @@ def adjacency_of(pack: DomainPack) -> Adjacency:
         tuple(NodeRef(node.id, node.type, node.label) for node in pack.nodes),
         tuple(node.categories for node in pack.nodes),
         tuple(node.functions for node in pack.nodes),
+        np.array([node.weight for node in pack.nodes]),
         np.array([position[edge.source] for edge in pack.edges]),
         np.array([position[edge.target] for edge in pack.edges]),
         np.array([edge.weight for edge in pack.edges]),

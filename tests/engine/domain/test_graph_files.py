@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from routenator.engine.domain.loading import load_pack
 from routenator.engine.errors import Fault
 
 Edit = Callable[[str, str, str], int]
@@ -84,6 +85,43 @@ def test_a_node_id_must_be_plain(tiny: Path, only_fault: OnlyFault, node_id: str
         file.write(f"{node_id},Action,wave,,,\n")
     fault = only_fault()
     assert (fault.line, fault.field) == (34, "id")
+
+
+def add_weights(pack: Path, weights: dict[str, str]) -> int:
+    """Give ``nodes.csv`` a weight column, 1 where ``weights`` names no other; the last such row's line."""
+    path = pack / NODES
+    header, *rows = path.read_text(encoding="utf-8").splitlines()
+    ids = [row.split(",", 1)[0] for row in rows]
+    rows = [f"{row},{weights.get(id_, '1')}" for id_, row in zip(ids, rows, strict=True)]
+    path.write_text("\n".join((f"{header},weight", *rows, "")), encoding="utf-8")
+    return max(line for line, id_ in enumerate(ids, 2) if id_ in weights)
+
+
+def test_nodes_weigh_one_unless_a_seventh_column_says_otherwise(tiny: Path) -> None:
+    assert {node.weight for node in load_pack(tiny).nodes} == {1.0}
+    add_weights(tiny, {"action_find": "2.5"})
+    assert {node.weight for node in load_pack(tiny).nodes if node.id != "action_find"} == {1.0}
+    assert load_pack(tiny).nodes_by_id["action_find"].weight == 2.5
+
+
+@pytest.mark.parametrize("weight", ["-1", "0", "nan", "inf", "1e999", "", "much"])
+def test_a_node_with_a_faulty_weight_is_the_only_fault(tiny: Path, only_fault: OnlyFault, weight: str) -> None:
+    line = add_weights(tiny, {"design_card": weight})
+    fault = only_fault()
+    assert (fault.line, fault.field) == (line, "weight")
+    assert repr(weight) in fault.message
+
+
+def test_a_weight_column_makes_rows_of_six_ragged(tiny: Path, edit: Edit, faults: Faults) -> None:
+    edit(NODES, "categories,functions", "categories,functions,weight")
+    assert all("has 6 fields, the header has 7" in fault.message for fault in faults() if fault.file.endswith(NODES))
+
+
+def test_a_seventh_column_of_another_name_is_named(edit: Edit, faults: Faults) -> None:
+    edit(NODES, "categories,functions", "categories,functions,odds")
+    found = [fault for fault in faults() if fault.file.endswith(NODES)]
+    assert [fault.line for fault in found] == [1]
+    assert "categories,functions or id,type,label,aliases,categories,functions,weight" in found[0].fix
 
 
 @pytest.mark.parametrize("file", [NODES, EDGES])

@@ -50,7 +50,7 @@ def build_small_pack() -> DomainPack:
         GraphNode("i1", "Intent", "celebrate"),
         GraphNode("i2", "Intent", "sell"),
         GraphNode("d1", "Design", "card", ("greeting",), frozenset({"image", "template"})),
-        GraphNode("d2", "Design", "poster"),
+        GraphNode("d2", "Design", "poster", weight=2.5),
         GraphNode("d3", "Design", "banner", (), frozenset({"image"}), frozenset({"search"})),
         GraphNode("d4", "Design", "glyph", (), frozenset({"icon"})),
         GraphNode("a1", "Action", "find it", (), frozenset(), frozenset({"search"})),

@@ -41,6 +41,7 @@ def test_the_graph_comes_back_as_the_pack_has_it(small_pack: DomainPack, tmp_pat
     assert [(n.id, n.type, n.label) for n in graph.nodes] == [(n.id, n.type, n.label) for n in small_pack.nodes]
     assert graph.categories == tuple(node.categories for node in small_pack.nodes)
     assert graph.functions == tuple(node.functions for node in small_pack.nodes)
+    assert graph.node_weights.tolist() == [node.weight for node in small_pack.nodes]
     edges = [
         GraphEdge(graph.nodes[source].id, graph.nodes[target].id, type_, weight)
         for source, target, type_, weight in zip(
