@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from routenator.engine.errors import Fault, PromptError
-from routenator.engine.prompting.grammar import Grammar, load_grammar
+from routenator.engine.prompting.grammar import NO_ARGUMENTS, Grammar, load_grammar
 from routenator.engine.prompting.template import PromptTemplate, load_template
 from routenator.engine.sample import MODALITIES, Stratum
 
@@ -24,10 +24,12 @@ def shipped_prompts() -> Path:
     return Path(str(resources.files("routenator") / "prompts"))
 
 
-def _load_prompt(path: Path, folder: str, node_types: frozenset[str]) -> Prompt:
+def _load_prompt(
+    path: Path, folder: str, node_types: frozenset[str], arguments: Mapping[str, frozenset[str]]
+) -> Prompt:
     name = f"{folder}/{path.stem}"
     if folder == "heuristic":
-        return load_grammar(path, name, node_types)
+        return load_grammar(path, name, node_types, arguments)
     template = load_template(path, name)
     if template.meta.modality != folder:
         fix = f"Move the file to {template.meta.modality}/, or write `modality: {folder}`"
@@ -42,12 +44,18 @@ class PromptLibrary:
     prompts: Mapping[str, Prompt]
 
     @classmethod
-    def load(cls, folders: Iterable[Path], node_types: Iterable[str]) -> PromptLibrary:
+    def load(
+        cls,
+        folders: Iterable[Path],
+        node_types: Iterable[str],
+        arguments: Mapping[str, frozenset[str]] = NO_ARGUMENTS,
+    ) -> PromptLibrary:
         """Load every ``heuristic/*.yaml`` and ``{text,vision,judge}/*.md`` below ``folders``.
 
         Args:
             folders: Prompt folders, weakest first; one that does not exist is skipped.
             node_types: Node types of the pack's walk, which grammars may name.
+            arguments: Function → those of its arguments whose values are spoken as they stand, for sentence frames.
 
         Raises:
             PromptError: With the faults of all files.
@@ -60,7 +68,7 @@ class PromptLibrary:
                 pattern = "*.yaml" if kind == "heuristic" else "*.md"
                 for path in sorted((folder / kind).glob(pattern)):
                     try:
-                        prompt = _load_prompt(path, kind, types)
+                        prompt = _load_prompt(path, kind, types, arguments)
                     except PromptError as exc:
                         faults += exc.faults
                     else:

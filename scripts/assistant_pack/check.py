@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from frames import Frames, load_frames
+
+from routenator.engine.errors import PromptError
+from routenator.engine.prompting.grammar import Grammar, load_grammar
+from routenator.engine.routing.targets import PHRASINGS
 
 PACK = Path(__file__).parent / "pack"
-PHRASINGS = ("imperative", "question", "fragment")
 MIN_EXAMPLES = 25
 MIN_NODES = {
     "Artist": 1000, "Track": 1500, "Album": 1000, "MusicWork": 1500, "Playlist": 1000, "WorkTitle": 2000,
@@ -41,26 +43,35 @@ class Pack:
     nodes: list[dict[str, str]]
     edges: list[dict[str, str]]
     examples: list[dict[str, Any]]
-    frames: dict[str, list[Frames]]
+    grammars: dict[str, list[Grammar]]
+    grammar_faults: list[str]
     targets: dict[str, Any]
 
     @classmethod
     def load(cls, folder: Path) -> Pack:
         """Read a pack's folder."""
         functions = json.loads((folder / "functions.json").read_text("utf-8"))
-        frames: dict[str, list[Frames]] = defaultdict(list)
+        spec = yaml.safe_load((folder / "domain.yaml").read_text("utf-8"))
+        arguments = {function: frozenset(names) for function, names in spec["arguments"].items()}
+        grammars: dict[str, list[Grammar]] = defaultdict(list)
+        faults: list[str] = []
         for path in sorted((folder / "prompts" / "heuristic").glob("*.yaml")):
-            grammar = load_frames(path)
-            for function in grammar.functions:
-                frames[function].append(grammar)
+            try:
+                grammar = load_grammar(path, path.stem, frozenset(), arguments)
+            except PromptError as exc:
+                faults += map(str, exc.faults)
+                continue
+            for function in grammar.meta.functions:
+                grammars[function].append(grammar)
         lines = (folder / "prompts" / "examples.jsonl").read_text("utf-8").splitlines()
         return cls(
-            yaml.safe_load((folder / "domain.yaml").read_text("utf-8")),
+            spec,
             {tool["function"]["name"]: tool["function"]["parameters"] for tool in functions},
             _read_csv(folder / "graph" / "nodes.csv"),
             _read_csv(folder / "graph" / "edges.csv"),
             [json.loads(line) for line in lines],
-            dict(frames),
+            dict(grammars),
+            faults,
             yaml.safe_load((folder / "targets.yaml").read_text("utf-8")),
         )
 
@@ -163,8 +174,8 @@ def check_examples(pack: Pack) -> list[str]:
 
 
 def check_frames(pack: Pack) -> list[str]:
-    """Grammars use known symbols, and say the argument sets of the targets."""
-    faults = []
+    """Grammars are sound, every rule of them is used, and they say the argument sets of the targets."""
+    faults = list(pack.grammar_faults)
     rng = random.Random("assistant pack, check")
     nodes = defaultdict(list)
     for node in pack.nodes:
@@ -172,20 +183,19 @@ def check_frames(pack: Pack) -> list[str]:
     joint = next(table for table in pack.targets["tables"] if "arguments" in table["axes"])
     sets = next(m for m in joint["marginals"] if m["axes"] == ["arguments"])["shares"]
     for function, arguments in pack.arguments.items():
-        for grammar in pack.frames.get(function, ()):
-            unknown = grammar.symbols() - set(grammar.rules) - set(arguments)
-            faults += [f"{grammar.name}: unknown symbol {name}" for name in sorted(unknown)]
-            idle = set(grammar.rules) - grammar.symbols() - {*PHRASINGS, "query"}
-            faults += [f"{grammar.name}: no text uses rule {name}" for name in sorted(map(str, idle))]
-            conditions = {n for options in grammar.rules.values() for o in options for n in o.when}
-            faults += [f"{grammar.name}: `when` names {n}" for n in sorted(conditions - set(arguments))]
+        grammars = pack.grammars.get(function, [])
+        for grammar in grammars:
+            rules = grammar.meta.alternatives()
+            used = {name for options in rules.values() for option in options for name in option.symbols()}
+            idle = set(rules) - used - {*PHRASINGS, "query"}
+            faults += [f"{grammar.name}: no text uses rule {name}" for name in sorted(idle)]
         for phrasing in PHRASINGS:
             failed = [0.0, 0.0]
             for present, share in sets.get(function, {}).items():
                 for _ in range(DRAWS):
                     names = [] if present == "none" else present.split("+")
                     values = {name: _draw(nodes[arguments[name]["node"]], rng) for name in names}
-                    said = any(grammar.weigh(values).can_say(phrasing) for grammar in pack.frames[function])
+                    said = any(grammar.say(phrasing, values, 0, bool)[0] for grammar in grammars)
                     failed[said] += share
             if failed[0] > MAX_UNSAYABLE * sum(failed):
                 faults.append(f"{function}, {phrasing}: {failed[0] / sum(failed):.1%} of the targets cannot be said")
