@@ -15,7 +15,7 @@ from pathlib import Path
 
 from routenator.engine.config import Strict
 from routenator.engine.domain.pack import (
-    ArgumentNames,
+    Argument,
     Category,
     DomainPack,
     DomainSpec,
@@ -44,7 +44,10 @@ def make_pack(seed: int = 0) -> DomainPack:
         description="Random graph.",
         license="none",
         languages=("en",),
-        arguments=ArgumentNames(category="content_type", free_text="prompt"),
+        arguments={
+            name: {"content_type": Argument(kind="category"), "prompt": Argument(kind="text")}
+            for name in ("search", "generate")
+        },
         walk=tuple(types),
         edge_types=tuple(
             EdgeType(name=name, source=a, target=b) for name, a, b in zip(names, types, types[1:], strict=False)

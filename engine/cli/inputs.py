@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from routenator.engine.domain.pack import NO_CATEGORY, DomainPack
 from routenator.engine.domain.pack_paths import resolve_pack
 from routenator.engine.errors import ConfigError, Fault, PromptError, RunError
 from routenator.engine.prompting.examples import Example, ExampleBank, load_examples
-from routenator.engine.prompting.library import PromptLibrary, shipped_prompts
+from routenator.engine.prompting.library import SERVED_AXES, PromptLibrary, shipped_prompts
 from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.prompting.variables import example_variables, sample_variables
 from routenator.engine.routing.fitting import FittedTable, fit_targets
@@ -33,6 +33,7 @@ from routenator.engine.sample import (
 )
 from routenator.engine.validation.features import measure
 from routenator.engine.validation.lexicon import Lexicon
+from routenator.engine.validation.outside_words import OutsideWords
 
 MAY_CHANGE = (
     "recipe.max_in_flight",
@@ -48,8 +49,6 @@ MAY_CHANGE = (
 )
 """What may differ when a run is continued: where and how fast its endpoints are asked, and the budget of rounds."""
 
-_SERVED_AXES = ("route", "function", "category", "language", "phrasing", "length")
-
 
 @dataclass(frozen=True)
 class RunInputs:
@@ -61,6 +60,7 @@ class RunInputs:
     prompts: PromptLibrary
     examples: ExampleBank
     lexicon: Lexicon
+    outside: OutsideWords | None
     tables: tuple[FittedTable, ...]
 
     def identity(self) -> dict[str, Any]:
@@ -139,10 +139,11 @@ def assemble_inputs(recipe: Recipe, endpoints: EndpointsFile) -> RunInputs:
 
     known = _known_examples(folders, pack)
     examples = ExampleBank.build(known, place)
+    outside = None
     if pack.spec.spoken_arguments:
-        lexicon = replace(lexicon, outside=OutsideWords.build(pack, lexicon, prompts.literal_texts(), known))
+        outside = OutsideWords.build(pack, lexicon, prompts.literal_texts(), known)
     tables = fit_targets(pack.targets)
-    inputs = RunInputs(recipe, endpoints, pack, prompts, examples, lexicon, tables)
+    inputs = RunInputs(recipe, endpoints, pack, prompts, examples, lexicon, outside, tables)
     if faults := _find_unserved(inputs) + _find_faulty_prompts(inputs):
         raise PromptError(faults)
     return inputs
@@ -170,7 +171,7 @@ def _strata(tables: tuple[FittedTable, ...]) -> Iterator[Stratum]:
     """Every combination of the axes by which prompts are chosen."""
     parts = []
     for table in tables:
-        at = [i for i, axis in enumerate(table.axes) if axis in _SERVED_AXES]
+        at = [i for i, axis in enumerate(table.axes) if axis in SERVED_AXES]
         parts.append(sorted({tuple((table.axes[i], cell[i]) for i in at) for cell in table.cells}))
     for combination in itertools.product(*parts):
         yield Stratum(**dict(itertools.chain.from_iterable(combination)))

@@ -287,7 +287,9 @@ def make_runner(inputs: RunInputs, knowledge: Knowledge, pool: LlmPool, meta: Ru
         argument_walker=knowledge.argument_walker,
         content=knowledge.content,
         llm=pool,
-        critic=Critic(inputs.pack, inputs.lexicon, knowledge.consistency, _fluency(inputs, knowledge), judge),
+        critic=Critic(
+            inputs.pack, inputs.lexicon, knowledge.consistency, _fluency(inputs, knowledge), judge, inputs.outside
+        ),
         settings=inputs.recipe.critique,
     )
     graph = build_sample_graph()

@@ -108,11 +108,6 @@ def _roles(arguments: Mapping[str, Argument]) -> ArgumentRoles:
     spoken = {name: argument.node for name, argument in arguments.items() if argument.node is not None}
     return ArgumentRoles(next(iter(categories), None), next(iter(texts), None), spoken)
 
-    @property
-    def node_types(self) -> tuple[str, ...]:
-        """Every node type that a walk can visit."""
-        return self.walk
-
 
 @dataclass(frozen=True, slots=True)
 class FunctionTool:

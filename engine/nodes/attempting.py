@@ -14,6 +14,8 @@ from routenator.engine.state import SampleState
 from routenator.engine.validation.features import measure
 from routenator.engine.validation.free_text import extract_free_text
 from routenator.engine.validation.rules import check_rules
+from routenator.engine.validation.spans import find_spans
+from routenator.engine.validation.surface import dress
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,11 @@ def make_candidate(deps: Deps, task: Task, query: str, free_text: str | None = N
 def _dressed(task: Task, query: str) -> Candidate:
     """The query in the stratum's casing and with its noise; as it is, and refused by the rules, if a value is missing."""
     spans = find_spans(query, task.values)
-    if spans is None:
+    if not spans.is_exact:
         return Candidate(query, dict(task.values))
     stratum = task.stratum
-    return Candidate(*dress(query, spans, stratum.casing, stratum.noise, derive_seed(task.seed, "surface")))
+    dressed = dress(query, spans.places, stratum.casing, stratum.noise, derive_seed(task.seed, "surface"))
+    return Candidate(dressed.query, dict(dressed.values))
 
 
 def passes_rules(deps: Deps, task: Task, query: str) -> bool:
@@ -103,8 +106,8 @@ def passes_rules(deps: Deps, task: Task, query: str) -> bool:
     if not fits_stratum(deps, task.stratum, query):
         return False
     candidate = make_candidate(deps, task, query)
-    examples = deps.examples.queries
-    return not check_rules(candidate, task.stratum, task.grounding, deps.pack, deps.lexicon, examples)
+    examples, outside = deps.examples.queries, deps.critic.outside
+    return not check_rules(candidate, task.stratum, task.grounding, deps.pack, deps.lexicon, examples, outside)
 
 
 def fits_stratum(deps: Deps, stratum: Stratum, query: str) -> bool:

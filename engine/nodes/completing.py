@@ -20,6 +20,7 @@ from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.prompting.variables import example_variables, sample_variables
 from routenator.engine.sample import Attempt, Candidate, Completion, derive_seed
 from routenator.engine.state import SampleState, SampleUpdate
+from routenator.engine.validation.spans import find_spans
 
 MAX_TOKENS_FACTOR = 2
 """A truncated reply's next attempt gets this many times the room."""
@@ -169,9 +170,10 @@ def _order_values(deps: Deps, task: Task) -> list[str]:
     sentence = None
     if isinstance(grammar, Grammar) and grammar.argument_names:
         sentence, _ = grammar.say(task.stratum.phrasing, task.values, seed, lambda _: True)
-    spans = find_spans(sentence, task.values) if sentence is not None else None
-    names = sorted(task.values, key=lambda name: spans[name]) if spans is not None else list(task.values)
-    return [task.values[name] for name in names]
+    if sentence is None:
+        return list(task.values.values())
+    places = find_spans(sentence, task.values).places
+    return [task.values[name] for name in sorted(places, key=lambda name: places[name].start)]
 
 
 def _choose_opening(task: Task, template: PromptTemplate, with_keyword: bool) -> str:

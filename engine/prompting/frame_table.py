@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Weights = dict[int, float]
-"""Set of arguments → summed weight of the expansions that say it, each argument once."""
+"""Set of arguments → chance of the expansions that say it, each argument once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,13 +65,20 @@ class Table:
         self._steps: dict[Alternative, list[Weights]] = {}
 
     def weigh(self, symbol: str) -> Weights:
-        """Weights of the expansions of a rule or an argument."""
+        """Chances of the sets that the expansions of a rule, or an argument, say.
+
+        Alternatives are chosen by their weight among those that can be said: twelve ways to say "please" make it no
+        likelier that it is said.
+        """
         if symbol not in self._weights:
             total: Weights = defaultdict(float)
+            sum_of_weights = 0.0
             for option in self._rules[symbol]:
-                for said, weight in self._weigh_steps(option)[-1].items():
-                    total[said] += weight * option.weight
-            self._weights[symbol] = dict(total)
+                if said_by := self._weigh_steps(option)[-1]:
+                    sum_of_weights += option.weight
+                    for said, weight in said_by.items():
+                        total[said] += weight * option.weight
+            self._weights[symbol] = {said: weight / sum_of_weights for said, weight in total.items()}
         return self._weights[symbol]
 
     def _weigh_steps(self, option: Alternative) -> list[Weights]:

@@ -19,6 +19,10 @@ Prompt = PromptTemplate | Grammar
 PROMPT_FOLDERS: tuple[str, ...] = (*MODALITIES, "judge")
 
 
+SERVED_AXES = ("route", "function", "category", "language", "phrasing", "length")
+"""Axes by which prompts are chosen."""
+
+
 def shipped_prompts() -> Path:
     """Folder of the prompts that come with the package."""
     return Path(str(resources.files("routenator") / "prompts"))
@@ -42,6 +46,8 @@ class PromptLibrary:
     """Prompts by name, such as ``text/plain``; a later folder's prompt replaces an earlier one of the same name."""
 
     prompts: Mapping[str, Prompt]
+    spoken: frozenset[str] = frozenset()
+    """Functions whose arguments are spoken: only grammars over their arguments serve them."""
 
     @classmethod
     def load(
@@ -75,10 +81,10 @@ class PromptLibrary:
                         prompts[prompt.name] = prompt
         if faults:
             raise PromptError(faults)
-        return cls(prompts)
+        return cls(prompts, frozenset(arguments))
 
     @cached_property
-    def _chosen(self) -> dict[Stratum, tuple[list[Prompt], list[float]]]:
+    def _chosen(self) -> dict[tuple[str, ...], tuple[list[Prompt], list[float]]]:
         return {}
 
     def serving(self, stratum: Stratum) -> list[Prompt]:
@@ -86,15 +92,24 @@ class PromptLibrary:
         return [
             prompt
             for name, prompt in sorted(self.prompts.items())
-            if name.startswith(f"{stratum.route}/") and prompt.meta.serves(stratum)
+            if name.startswith(f"{stratum.route}/") and prompt.meta.serves(stratum) and self._speaks(prompt, stratum)
         ]
+
+    def _speaks(self, prompt: Prompt, stratum: Stratum) -> bool:
+        return not isinstance(prompt, Grammar) or bool(prompt.argument_names) == (stratum.function in self.spoken)
+
+    def literal_texts(self) -> tuple[str, ...]:
+        """What the grammars over arguments say beside the arguments' values."""
+        grammars = (prompt for prompt in self.prompts.values() if isinstance(prompt, Grammar) and prompt.argument_names)
+        return tuple(text for grammar in grammars for text in grammar.literal_texts())
 
     def choose(self, stratum: Stratum, seed: int) -> Prompt | None:
         """Weighted draw among the prompts that serve ``stratum``, by ``seed``. ``None``: none serves."""
-        if stratum not in self._chosen:
+        key = tuple(getattr(stratum, axis) for axis in SERVED_AXES)
+        if key not in self._chosen:
             serving = self.serving(stratum)
-            self._chosen[stratum] = serving, list(itertools.accumulate(prompt.meta.weight for prompt in serving))
-        prompts, cumulative = self._chosen[stratum]
+            self._chosen[key] = serving, list(itertools.accumulate(prompt.meta.weight for prompt in serving))
+        prompts, cumulative = self._chosen[key]
         if not prompts:
             return None
         point = (seed % 2**53) / 2**53 * cumulative[-1]

@@ -11,6 +11,7 @@ from routenator.engine.validation.consistency import ConsistencyCheck
 from routenator.engine.validation.fluency import FluencyCheck
 from routenator.engine.validation.judge import Judge
 from routenator.engine.validation.lexicon import Lexicon
+from routenator.engine.validation.outside_words import OutsideWords
 from routenator.engine.validation.rules import check_rules
 
 
@@ -24,6 +25,7 @@ class Critic:
         fluency: ``None`` where the recipe asks for none.
         consistency: ``None`` where no sentence model is installed.
         judge: ``None`` where no judge has earned its vote.
+        outside: What may stand around spoken values; ``None`` where the pack has none.
     """
 
     pack: DomainPack
@@ -31,6 +33,7 @@ class Critic:
     consistency: ConsistencyCheck | None = None
     fluency: FluencyCheck | None = None
     judge: Judge | None = None
+    outside: OutsideWords | None = None
 
     def check(
         self,
@@ -42,7 +45,7 @@ class Critic:
         refill_round: int = 0,
     ) -> tuple[Finding, ...]:
         """What costs next to nothing to find: rules, then fluency; the arguments are those of `critique`."""
-        findings = check_rules(candidate, stratum, grounding, self.pack, self.lexicon, examples)
+        findings = check_rules(candidate, stratum, grounding, self.pack, self.lexicon, examples, self.outside)
         if not findings and self.fluency is not None:
             findings = self.fluency.check(candidate.query, min_logprob, refill_round)
         return findings

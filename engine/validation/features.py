@@ -26,7 +26,7 @@ def _phrases(lines: str) -> tuple[tuple[str, ...], ...]:
 
 
 # Longer phrases come before those that they begin with.
-_LEAD_INS = _phrases("""
+LEAD_INS = _phrases("""
     i need you to
     i want you to
     i'd like you to
@@ -51,7 +51,7 @@ _LEAD_INS = _phrases("""
     let's
     lets
 """)
-_LEAD_INS_FROM = {first: tuple(group) for first, group in groupby(sorted(_LEAD_INS, key=itemgetter(0)), itemgetter(0))}
+_LEAD_INS_FROM = {first: tuple(group) for first, group in groupby(sorted(LEAD_INS, key=itemgetter(0)), itemgetter(0))}
 NEEDS = _phrases("""
     i need
     i want

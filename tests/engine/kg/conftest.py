@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from routenator.engine.domain.pack import (
-    ArgumentNames,
+    Argument,
     Category,
     ContentItem,
     DomainPack,
@@ -35,7 +35,10 @@ def build_pack(
         description="For tests.",
         license="none",
         languages=("en",),
-        arguments=ArgumentNames(category="content_type", free_text="prompt"),
+        arguments={
+            name: {"content_type": Argument(kind="category"), "prompt": Argument(kind="text")}
+            for name in ("search", "generate")
+        },
         walk=walk,
         edge_types=tuple(EdgeType.model_construct(name=n, source=a, target=b) for n, a, b in edge_types),
         categories={"image": Category(description="A picture.", keywords={"en": ("image",)})},

@@ -70,19 +70,30 @@ def read(rules: Mapping[str, object]) -> dict[str, list[Weighted]]:
 
 
 def expansions(rules: Rules, symbol: str, values: Mapping[str, str]) -> Iterator[tuple[str, float, tuple[str, ...]]]:
-    """Every expansion with its weight and the arguments that it says, by brute force."""
+    """Every expansion that says no argument twice, with its chance and the arguments that it says, by brute force."""
     if symbol not in rules:
         if symbol in values:
             yield values[symbol], 1.0, (symbol,)
         return
-    for option in rules[symbol]:
-        if not all(re.fullmatch(pattern, values.get(name, "")) for name, pattern in option.when.items()):
-            continue
-        for parts in itertools.product(*(list(expansions(rules, name, values)) for name in option.symbols())):
-            text, weight = option.text, option.weight
-            for name, (said, other, _) in zip(option.symbols(), parts, strict=True):
-                text, weight = text.replace(f"{{{name}}}", said, 1), weight * other
-            yield text, weight, tuple(name for part in parts for name in part[2])
+    found = [(option.weight, list(expansions_of(rules, option, values))) for option in rules[symbol]]
+    total = sum(weight for weight, texts in found if texts)
+    for weight, texts in found:
+        for text, chance, said in texts:
+            yield text, chance * weight / total, said
+
+
+def expansions_of(
+    rules: Rules, option: Weighted, values: Mapping[str, str]
+) -> Iterator[tuple[str, float, tuple[str, ...]]]:
+    if not all(re.fullmatch(pattern, values.get(name, "")) for name, pattern in option.when.items()):
+        return
+    for parts in itertools.product(*(list(expansions(rules, name, values)) for name in option.symbols())):
+        text, chance = option.text, 1.0
+        for name, (said, other, _) in zip(option.symbols(), parts, strict=True):
+            text, chance = text.replace(f"{{{name}}}", said, 1), chance * other
+        names = tuple(name for part in parts for name in part[2])
+        if len(set(names)) == len(names):
+            yield text, chance, names
 
 
 def sentences(rules: Rules, values: Mapping[str, str]) -> dict[str, float]:

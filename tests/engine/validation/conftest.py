@@ -10,7 +10,7 @@ import pytest
 
 from routenator.engine.domain.loading import load_pack
 from routenator.engine.domain.pack import (
-    ArgumentNames,
+    Argument,
     Category,
     DomainPack,
     DomainSpec,
@@ -68,7 +68,10 @@ def pack() -> DomainPack:
         description="Designs for tests.",
         license="Apache-2.0",
         languages=("en",),
-        arguments=ArgumentNames(category="content_type", free_text="prompt"),
+        arguments={
+            name: {"content_type": Argument(kind="category"), "prompt": Argument(kind="text")}
+            for name in ("search", "generate")
+        },
         walk=("UserIntent", "DesignType", "SceneObject", "Action"),
         edge_types=(EdgeType(name="NEEDS", source="UserIntent", target="DesignType"),),
         categories={
