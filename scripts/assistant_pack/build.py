@@ -1,6 +1,6 @@
 """Builds the `assistant` pack's graph and examples from the sources beside this script.
 
-    python scripts/assistant_pack/build.py            # into scripts/assistant_pack/pack
+    python scripts/assistant_pack/build.py            # into domains/assistant
     python scripts/assistant_pack/check.py            # what a pack of several arguments has to keep
 
 The same sources give the same files, byte by byte. `sources/` was taken from other packages by `extract.py`; the
@@ -22,7 +22,7 @@ from small import add_small
 from tables import add_tables
 from works import add_works
 
-PACK = Path(__file__).parent / "pack"
+PACK = Path(__file__).parents[2] / "domains" / "assistant"
 
 
 def main() -> None:

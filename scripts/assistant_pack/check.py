@@ -22,7 +22,7 @@ from routenator.engine.errors import PromptError
 from routenator.engine.prompting.grammar import Grammar, load_grammar
 from routenator.engine.routing.targets import PHRASINGS
 
-PACK = Path(__file__).parent / "pack"
+PACK = Path(__file__).parents[2] / "domains" / "assistant"
 MIN_EXAMPLES = 25
 MIN_NODES = {
     "Artist": 1000, "Track": 1500, "Album": 1000, "MusicWork": 1500, "Playlist": 1000, "WorkTitle": 2000,

@@ -19,7 +19,7 @@ from routenator.engine.routing.targets import PHRASINGS
 
 CHECKOUT = Path(__file__).parents[2]
 SCRIPTS = CHECKOUT / "scripts" / "assistant_pack"
-PACK = CHECKOUT / "scripts" / "assistant_pack" / "pack"
+PACK = CHECKOUT / "domains" / "assistant"
 
 
 @pytest.fixture
