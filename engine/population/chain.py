@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from routenator.engine.population.casing import CASINGS
 from routenator.engine.population.cells import ReachableCells
 from routenator.engine.population.declared import NO_CATEGORY
 from routenator.engine.population.dependence import Dependence, measure_dependence
@@ -25,6 +24,7 @@ from routenator.engine.population.shares import (
     count_shares,
 )
 from routenator.engine.routing.targets import KEYWORD_POSITIONS, PHRASINGS
+from routenator.engine.validation.casing import CASINGS
 
 Row = Mapping[str, str]
 """A query's value on each axis; ``present`` is its number of arguments, ``words`` its length."""
