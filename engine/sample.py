@@ -48,6 +48,9 @@ class Stratum:
     length: str = ANY
     phrasing: str = ANY
     keyword_position: str = ANY
+    arguments: str = ANY
+    casing: str = ANY
+    noise: str = ANY
 
 
 AXES: tuple[str, ...] = tuple(Stratum.__dataclass_fields__)

@@ -7,7 +7,9 @@ from functools import cached_property
 
 from routenator.engine.domain.pack import DomainPack, GraphNode
 from routenator.engine.sample import ANY, Candidate, Grounding, Stratum
+from routenator.engine.validation.closed_values import ClosedValues
 from routenator.engine.validation.lexicon import Lexicon
+from routenator.engine.validation.spans import Spans, find_spans
 from routenator.engine.validation.words import all_forms, content_words, fold_words, forms_in
 
 
@@ -17,6 +19,8 @@ class Case:
 
     Attributes:
         examples: Queries that the prompt showed as examples.
+        carrier: Folded words that may stand outside the values, where the arguments are spoken.
+        closed: Phrases that say an argument, where the arguments are spoken.
     """
 
     candidate: Candidate
@@ -25,6 +29,8 @@ class Case:
     pack: DomainPack
     lexicon: Lexicon
     examples: frozenset[str] = frozenset()
+    carrier: frozenset[str] = frozenset()
+    closed: ClosedValues | None = None
 
     @property
     def query(self) -> str:
@@ -40,6 +46,11 @@ class Case:
     def free_text(self) -> str:
         """The free-text argument, or ``""``."""
         return self.candidate.arguments.get(self.pack.spec.arguments.free_text, "")
+
+    @cached_property
+    def spoken(self) -> Spans:
+        """Where the arguments' values stand in the query."""
+        return find_spans(self.query, self.candidate.arguments)
 
     @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:
