@@ -82,7 +82,7 @@ class DomainSpec(Strict):
     of every function have nodes."""
     edge_types: tuple[EdgeType, ...] = Field(min_length=1)
     categories: dict[str, Category]
-    verbs: dict[str, tuple[str, ...]] = {}
+    verbs: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Function → verbs by which users ask for it, beside the labels of the walk's last type."""
 
     @cached_property

@@ -89,7 +89,7 @@ def make_candidate(deps: Deps, task: Task, query: str, free_text: str | None = N
 
 
 def _dressed(task: Task, query: str) -> Candidate:
-    """The query in the stratum's casing and with its noise; as it is, and refused by the rules, if a value is missing."""
+    """The query in the stratum's casing and with its noise; as it is, for the rules to refuse, if one is missing."""
     spans = find_spans(query, task.values)
     if not spans.is_exact:
         return Candidate(query, dict(task.values))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from routenator.engine.deps import Deps
-from routenator.engine.errors import DeadEndError
 from routenator.engine.domain.pack import NO_CATEGORY
+from routenator.engine.errors import DeadEndError
 from routenator.engine.kg.content import speaks_of
 from routenator.engine.kg.walker import Walk
 from routenator.engine.prompting.template import PromptTemplate
@@ -14,7 +14,7 @@ from routenator.engine.sample import ContentRef, Grounding, SampleKey, Stratum, 
 from routenator.engine.state import SampleState, SampleUpdate
 
 MAX_DRAWS = 24
-"""Walks drawn for content that fits; each costs microseconds."""
+"""Walks drawn for content that fits, and for labels that fit each other; each costs microseconds."""
 
 
 async def walk(state: SampleState, runtime: Runtime[Deps]) -> SampleUpdate:
@@ -78,4 +78,11 @@ def _draw_walk(deps: Deps, stratum: Stratum, seed: int) -> Walk:
         return deps.walker.walk(stratum.function, stratum.category, seed)
     present = [(name, node_type) for name, node_type in roles.spoken.items() if name in stratum.present]
     named = {} if roles.category is None or stratum.category == NO_CATEGORY else {roles.category: stratum.category}
-    return deps.argument_walker.walk(present, named, stratum.function, seed)
+    fault: DeadEndError | None = None
+    for draw in range(MAX_DRAWS):
+        try:
+            return deps.argument_walker.walk(present, named, stratum.function, derive_seed(seed, draw))
+        except DeadEndError as exc:  # mostly labels that may not stand together: a city and its state of the same name
+            fault = exc
+    assert fault is not None
+    raise fault

@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from routenator.engine.population.casing import CASINGS
-from routenator.engine.population.cells import ReachableCells
 from routenator.engine.domain.pack import NO_CATEGORY
+from routenator.engine.population.cells import ReachableCells
 from routenator.engine.population.dependence import Dependence, measure_dependence
 from routenator.engine.population.profile import NOT_NAMED
 from routenator.engine.population.result import FittedAxis
@@ -24,7 +23,7 @@ from routenator.engine.population.shares import (
     conditional_shares,
     count_shares,
 )
-from routenator.engine.routing.targets import KEYWORD_POSITIONS, PHRASINGS
+from routenator.engine.routing.targets import CASINGS, KEYWORD_POSITIONS, PHRASINGS
 
 Row = Mapping[str, str]
 """A query's value on each axis; ``present`` is its number of arguments, ``words`` its length."""

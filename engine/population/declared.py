@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from routenator.engine.domain.pack import NO_CATEGORY, DomainPack
+from routenator.engine.domain.pack import DomainPack
 from routenator.engine.validation.lexicon import Lexicon
 from routenator.engine.validation.words import fold_words
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from routenator.engine.errors import Fault, InputError
-from routenator.engine.population.casing import classify_casing
 from routenator.engine.domain.pack import NO_CATEGORY
+from routenator.engine.errors import Fault, InputError
 from routenator.engine.population.declared import DeclaredFunction, DeclaredPack
 from routenator.engine.population.queries import RealQuery
+from routenator.engine.validation.casing import classify_casing
 from routenator.engine.validation.features import classify_phrasing, locate_keyword
 from routenator.engine.validation.words import count_words
 

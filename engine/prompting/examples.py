@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from routenator.engine.config import Strict
 from routenator.engine.errors import Fault, PromptError
@@ -29,9 +29,9 @@ class Example(Strict):
     function: str
     category: str
     query: str
-    nodes: dict[str, str] = {}
+    nodes: dict[str, str] = Field(default_factory=dict)
     """Node type → label, as a walk would give it."""
-    arguments: dict[str, str] = {}
+    arguments: dict[str, str] = Field(default_factory=dict)
     """Argument → value, as it stands in the query, for functions whose arguments are spoken."""
     keyword: str = ""
     """The word by which the query names its category; empty when it does not."""

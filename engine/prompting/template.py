@@ -22,8 +22,8 @@ from routenator.engine.yaml_source import validate_yaml
 
 GENERATION_VARIABLES = frozenset(
     {
-        "answer", "category", "category_description", "content", "feedback", "function",
-        "arguments", "function_description", "keyword", "keyword_position", "labels", "language", "max_words", "min_words",
+        "answer", "arguments", "category", "category_description", "content", "feedback", "function",
+        "function_description", "keyword", "keyword_position", "labels", "language", "max_words", "min_words",
         "nodes", "opening", "phrasing", "previous",
     }
 )  # fmt: skip

@@ -22,7 +22,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from routenator.engine.population.casing import classify_casing
+from routenator.engine.validation.casing import classify_casing
 from routenator.engine.validation.words import FUNCTION_WORDS, fold_words
 
 MOST_ROWS = 4_000

@@ -8,6 +8,8 @@ from functools import cached_property
 from routenator.engine.domain.pack import ArgumentRoles, DomainPack, GraphNode
 from routenator.engine.sample import ANY, Candidate, Grounding, Stratum
 from routenator.engine.validation.lexicon import Lexicon
+from routenator.engine.validation.outside_words import OutsideWords
+from routenator.engine.validation.spans import Spans, find_spans
 from routenator.engine.validation.words import all_forms, content_words, fold_words, forms_in
 
 
@@ -17,6 +19,7 @@ class Case:
 
     Attributes:
         examples: Queries that the prompt showed as examples.
+        outside: What may stand around the values of spoken arguments; ``None``: anything.
     """
 
     candidate: Candidate
@@ -25,6 +28,7 @@ class Case:
     pack: DomainPack
     lexicon: Lexicon
     examples: frozenset[str] = frozenset()
+    outside: OutsideWords | None = None
 
     @property
     def query(self) -> str:
@@ -45,6 +49,11 @@ class Case:
     def roles(self) -> ArgumentRoles:
         """The arguments of the stratum's function."""
         return self.pack.spec.roles[self.stratum.function]
+
+    @cached_property
+    def spoken(self) -> Spans:
+        """Where the arguments' values stand in the query."""
+        return find_spans(self.query, self.candidate.arguments)
 
     @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:

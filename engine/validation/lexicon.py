@@ -44,8 +44,7 @@ class Lexicon:
 
     Attributes:
         keywords: Language → phrase (every plural form) → categories that it names.
-        actions: Label or alias of an action, also without "me", or a verb that the pack declares → functions that it may
-            ask for.
+        actions: Label or alias of an action, also without "me", or a declared verb → functions that it may ask for.
         phrases: Function → labels and aliases of the actions that ask for it and for nothing else, in the pack's order.
         verbs: Single words among the actions, and `REQUEST_VERBS`.
         subjects: Content words of the labels and aliases of all nodes that are no actions.

@@ -46,8 +46,8 @@ class Pair:
 def make_pairs(pack: DomainPack, lexicon: Lexicon, draw: DrawGrounding, per_kind: int, seed: int) -> tuple[Pair, ...]:
     """``per_kind`` pairs of each kind, kinds in turn; the same seed gives the same pairs.
 
-    A kind that the pack cannot show is left out: with one function nothing can be swapped. Functions whose arguments are
-    spoken make no pairs.
+    A kind that the pack cannot show is left out: with one function nothing can be swapped. Functions whose arguments
+    are spoken make no pairs.
     """
     pairs: list[Pair] = []
     for number in range(per_kind):

@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 
 from routenator.engine.domain.pack import DomainPack
 from routenator.engine.sample import Candidate, Finding, Grounding, Stratum
-from routenator.engine.validation import rules_form, rules_grounding, rules_label, rules_leakage, rules_spoken, rules_stratum
+from routenator.engine.validation import (
+    rules_form,
+    rules_grounding,
+    rules_label,
+    rules_leakage,
+    rules_spoken,
+    rules_stratum,
+)
 from routenator.engine.validation.case import Case
 from routenator.engine.validation.lexicon import Lexicon
 from routenator.engine.validation.outside_words import OutsideWords

@@ -114,7 +114,11 @@ def test_a_symbolic_link_out_of_the_pack_is_a_fault_wherever_it_stands(tiny: Pat
         ("name: tiny", "name: 1tiny", "pattern"),
         ("name: SHOWS", "name: SHOWS`) DETACH DELETE", "pattern"),
         ("name: SHOWS", "name: NEEDS", "declared twice"),
-        ("source: SceneObject, target: Action", "source: SceneObject, target: UserIntent", "no walk visits one after the other"),
+        (
+            "source: SceneObject, target: Action",
+            "source: SceneObject, target: UserIntent",
+            "no walk visits",
+        ),
         ("walk: [UserIntent, ", "walk: [UserIntent, Mood, ", "no edge type joins UserIntent to Mood"),
         ("keywords: {en: [icon,", "keywords: {de: [icon,", "no keywords in language 'en'"),
         ("languages: [en]", "languages: [English]", "not a language tag"),

@@ -3,27 +3,8 @@ from pathlib import Path
 import pytest
 
 from routenator.engine.errors import InputError
-from routenator.engine.population.casing import classify_casing
 from routenator.engine.population.profile import NOT_NAMED, check_names, profile
 from routenator.engine.population.queries import RealQuery
-
-
-@pytest.mark.parametrize(
-    ("query", "casing"),
-    [
-        ("play some jazz", "lower"),
-        ("2 tickets", "lower"),
-        ("Play some jazz by Zorima", "sentence"),
-        ("Play Zorima", "sentence"),
-        ("Play the Best of Zorima", "title"),
-        ("PLAY SOME JAZZ", "upper"),
-        ("I", "sentence"),
-        ("play something by Zorima", "mixed"),
-        ("東京の天気", "lower"),
-    ],
-)
-def test_casing_by_capitals(query, casing):
-    assert classify_casing(query) == casing
 
 
 def test_a_query_is_measured_on_every_axis(declared):

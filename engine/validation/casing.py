@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from routenator.engine.validation.words import FUNCTION_WORDS, fold_words, split_tokens
 
-CASINGS: tuple[str, ...] = ("lower", "sentence", "title", "upper", "mixed")
-
 _FEWEST_TITLE_WORDS = 3
 
 

@@ -1,0 +1,60 @@
+"""Rules for functions whose arguments are spoken: each value stands in the query, and nothing else is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from routenator.engine.sample import ANY, Finding
+from routenator.engine.validation.case import Case
+from routenator.engine.validation.casing import classify_casing
+
+_HOW = {
+    "lower": "write all of it in small letters",
+    "sentence": "begin with a capital and write small letters after it, but in names",
+    "title": "write three words or more, each with a capital",
+    "upper": "write all of it in capitals",
+    "mixed": "begin with a small letter and keep the capitals of names",
+}
+
+
+def check_values_spoken(case: Case) -> Iterator[Finding]:
+    """``value_missing``: each argument's value stands in the query exactly once."""
+    values = case.candidate.arguments
+    for argument in case.spoken.missing:
+        yield Finding("value_missing", f"Say '{values[argument]}' in the query, exactly so.", "rules")
+    for value in dict.fromkeys(values[argument] for argument in case.spoken.repeated):
+        yield Finding("value_missing", f"'{value}' stands twice; say it once.", "rules")
+
+
+def check_casing(case: Case) -> Iterator[Finding]:
+    """``casing``: capitals and small letters as the stratum says."""
+    wanted = case.stratum.casing
+    found = classify_casing(case.query)
+    if wanted not in (ANY, found):
+        yield Finding("casing", f"The query's casing is {found}; {_HOW.get(wanted, wanted)}.", "rules")
+
+
+def check_absent_said(case: Case) -> Iterator[Finding]:
+    """``absent_argument``: the words around the values say no argument that the row does not have."""
+    if case.outside is None:
+        return
+    present = case.candidate.arguments.keys()
+    for words in case.spoken.words_between():
+        for phrase, arguments in case.outside.closed.find(case.stratum.function, words):
+            if absent := sorted(arguments - present):
+                message = f"'{' '.join(phrase)}' says {absent[0]}, which the request does not have; leave it out."
+                yield Finding("absent_argument", message, "rules")
+                return
+
+
+def check_carrier(case: Case) -> Iterator[Finding]:
+    """``unlabelled``: the words around the values are the carrier's own; one may be misspelt where noise is wanted."""
+    if case.outside is None:
+        return
+    carrier = case.outside.carrier
+    unknown = [word for words in case.spoken.words_between() for word in words if word not in carrier]
+    if len(unknown) > (case.stratum.noise == "typo"):
+        named = list(dict.fromkeys(unknown))
+        said = " and ".join(f"'{word}'" for word in named)
+        rest = "is in no argument; leave it out" if len(named) == 1 else "are in no argument; leave them out"
+        yield Finding("unlabelled", f"{said} {rest}.", "rules")

@@ -1,0 +1,127 @@
+from dataclasses import replace
+
+import pytest
+
+from routenator.engine.domain.pack import GraphNode
+from routenator.engine.sample import Candidate
+from routenator.engine.validation.closed_values import MOST_NODES, ClosedValues
+from routenator.engine.validation.outside_words import OutsideWords
+from routenator.engine.validation.rules_spoken import (
+    check_absent_said,
+    check_carrier,
+    check_casing,
+    check_values_spoken,
+)
+
+CARRIER = frozenset("play add the a by to my please on playlist music near".split())
+NODES = [
+    GraphNode("k1", "Kind", "song", ("songs",)),
+    GraphNode("k2", "Kind", "piece of music"),
+    GraphNode("k3", "Kind", "music"),
+    GraphNode("s1", "Sort", "best"),
+    GraphNode("s2", "Sort", "top"),
+    GraphNode("r1", "Relation", "near"),
+    GraphNode("r2", "Relation", "close to"),
+    GraphNode("r3", "Relation", "in"),
+    *(GraphNode(f"a{i}", "Artist", f"artist{i}") for i in range(MOST_NODES + 1)),
+]
+TYPES = {
+    "search": {"item": "Kind", "sort": "Sort", "rank": "Sort", "relation": "Relation", "artist": "Artist"},
+    "generate": {"item": "Kind"},
+}
+
+
+@pytest.fixture
+def speak(make_case):
+    outside = OutsideWords(CARRIER, ClosedValues.collect(TYPES, NODES, CARRIER))
+
+    def speak(query, values, **axes):
+        case = make_case(query, "", "search template", "a|b|c", **axes)
+        return replace(case, candidate=Candidate(query, values), outside=outside)
+
+    return speak
+
+
+def messages(findings):
+    return [finding.message for finding in findings]
+
+
+@pytest.mark.parametrize(
+    ("query", "values", "expected"),
+    [
+        ("play the song by zorima", {"item": "song", "artist": "Zorima"}, []),
+        ("play it", {"item": "song"}, ["Say 'song' in the query, exactly so."]),
+        ("add my song to my playlist", {"owner": "my"}, ["'my' stands twice; say it once."]),
+        ("rate it 5 of 5", {"value": "5", "most": "5"}, []),
+        ("5 of 5 by 5", {"value": "5", "most": "5"}, ["'5' stands twice; say it once."]),
+        ("rate it 5", {"value": "5", "most": "5"}, ["Say '5' in the query, exactly so."]),
+    ],
+)
+def test_values_stand_in_the_query_once(speak, query, values, expected):
+    findings = list(check_values_spoken(speak(query, values)))
+    assert messages(findings) == expected
+    assert {finding.code for finding in findings} <= {"value_missing"}
+
+
+@pytest.mark.parametrize(
+    ("query", "casing", "passes"),
+    [
+        ("Play Zorima", "any", True),
+        ("Play some loud Zorima", "sentence", True),
+        ("Play some loud Zorima", "mixed", False),
+        ("play some Zorima", "mixed", True),
+        ("PLAY", "upper", True),
+        ("Play", "lower", False),
+        ("play this", "title", False),
+    ],
+)
+def test_casing_follows_the_stratum(speak, query, casing, passes):
+    findings = list(check_casing(speak(query, {}, casing=casing)))
+    assert [finding.code for finding in findings] == ([] if passes else ["casing"])
+
+
+@pytest.mark.parametrize(
+    ("query", "values", "said"),
+    [
+        ("play the songs by Zorima", {"artist": "Zorima"}, "'songs' says item"),
+        ("play the songs by Zorima", {"artist": "Zorima", "item": "songs"}, None),
+        ("play my piece of music", {}, "'piece of music' says item"),
+        # Words that the carrier says literally, and function words, say no argument.
+        ("play music near Zorima in town", {"artist": "Zorima"}, None),
+        # A phrase of two arguments: only one of them is there, and its value stands elsewhere.
+        ("play the top best song", {"sort": "top", "item": "song"}, "'best' says rank"),
+        ("play the top best song", {"sort": "top", "rank": "best", "item": "song"}, None),
+        # Not across a value, and not inside one.
+        ("close Zorima to me", {"artist": "Zorima"}, None),
+        ("play Best Songs of 90", {"playlist": "best songs of 90"}, None),
+        # An open vocabulary is not looked at.
+        ("play artist3", {}, None),
+    ],
+)
+def test_absent_arguments_are_not_said(speak, query, values, said):
+    findings = list(check_absent_said(speak(query, values)))
+    assert [finding.code for finding in findings] == ([] if said is None else ["absent_argument"])
+    assert all(finding.message.startswith(said) for finding in findings)
+
+
+def test_each_function_has_its_own_phrases(speak):
+    case = speak("play the best", {})
+    assert list(check_absent_said(case))
+    assert not list(check_absent_said(replace(case, stratum=replace(case.stratum, function="generate"))))
+    assert not list(check_absent_said(replace(case, outside=None)))
+
+
+@pytest.mark.parametrize(
+    ("query", "noise", "expected"),
+    [
+        ("Play Zorima's music, please!", "any", []),
+        ("play loud Zorima", "any", ["'loud' is in no argument; leave it out."]),
+        ("play loud Zorima", "none", ["'loud' is in no argument; leave it out."]),
+        ("pleese play Zorima", "typo", []),
+        ("play the loud, loud fado by Zorima", "typo", ["'loud' and 'fado' are in no argument; leave them out."]),
+    ],
+)
+def test_words_around_the_values_are_the_carriers_own(speak, query, noise, expected):
+    findings = list(check_carrier(speak(query, {"artist": "Zorima"}, noise=noise)))
+    assert messages(findings) == expected
+    assert {finding.code for finding in findings} <= {"unlabelled"}
