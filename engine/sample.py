@@ -55,6 +55,7 @@ class Stratum:
     """Names of the arguments that are present, sorted, joined by ``+``; `NO_ARGUMENTS` for none of them."""
     casing: str = ANY
     noise: str = ANY
+    punctuation: str = ANY
 
     @property
     def present(self) -> frozenset[str]:

@@ -27,6 +27,7 @@ class DatasetRow:
         keyword_position: Keyword position that the targets asked for.
         casing: Casing that the targets asked for.
         noise: ``typo`` where the targets asked for a misspelt word.
+        punctuation: ``final`` where they asked for a mark at the end, ``none`` where for none.
         attempts: Passes generate → critique that it took.
         model: Model that wrote it; ``None`` for a grammar.
         grounding: Walk and content item that justify the label.
@@ -45,6 +46,7 @@ class DatasetRow:
     keyword_position: str = ANY
     casing: str = ANY
     noise: str = ANY
+    punctuation: str = ANY
     attempts: int = 1
     model: str | None = None
     grounding: Grounding | None = None
@@ -59,7 +61,7 @@ class DatasetRow:
         """A row as `routenator.engine.ledger.reader.LedgerReader.accepted_rows` yields it."""
         names = (
             *("query", "function", "category", "language", "route", "template"),
-            *("length", "phrasing", "keyword_position", "casing", "noise"),
+            *("length", "phrasing", "keyword_position", "casing", "noise", "punctuation"),
         )
         return cls(
             key=SampleKey(row["slot"], row["round"]),

@@ -31,7 +31,8 @@ def _strings(*names: str) -> list[tuple[str, pa.DataType]]:
 SCHEMA = pa.schema(
     [
         *_strings("id", "query", "function", "arguments", "category", "language"),
-        *_strings("route", "template", "length", "phrasing", "keyword_position", "casing", "noise", "model"),
+        *_strings("route", "template", "length", "phrasing", "keyword_position", "casing", "noise", "punctuation"),
+        *_strings("model"),
         ("attempts", pa.int32()),
         (
             "grounding",
@@ -94,6 +95,7 @@ def to_record(row: DatasetRow) -> dict[str, Any]:
         "keyword_position": row.keyword_position,
         "casing": row.casing,
         "noise": row.noise,
+        "punctuation": row.punctuation,
         "model": row.model or "",
         "attempts": row.attempts,
         "grounding": _grounding_record(row),

@@ -72,6 +72,7 @@ CREATE TABLE sample (
     wanted_arguments TEXT NOT NULL,
     casing TEXT NOT NULL,
     noise TEXT NOT NULL,
+    punctuation TEXT NOT NULL,
     template TEXT,
     query TEXT,
     arguments TEXT,

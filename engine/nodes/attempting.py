@@ -94,7 +94,15 @@ def _dressed(task: Task, query: str) -> Candidate:
     if not spans.is_exact:
         return Candidate(query, dict(task.values))
     stratum = task.stratum
-    dressed = dress(query, spans.places, stratum.casing, stratum.noise, derive_seed(task.seed, "surface"))
+    dressed = dress(
+        query,
+        spans.places,
+        casing=stratum.casing,
+        noise=stratum.noise,
+        punctuation=stratum.punctuation,
+        mark="?" if stratum.phrasing == "question" else ".",
+        seed=derive_seed(task.seed, "surface"),
+    )
     return Candidate(dressed.query, dict(dressed.values))
 
 

@@ -23,7 +23,7 @@ from routenator.engine.population.shares import (
     conditional_shares,
     count_shares,
 )
-from routenator.engine.routing.targets import CASINGS, KEYWORD_POSITIONS, PHRASINGS
+from routenator.engine.routing.targets import CASINGS, KEYWORD_POSITIONS, PHRASINGS, PUNCTUATIONS
 
 Row = Mapping[str, str]
 """A query's value on each axis; ``present`` is its number of arguments, ``words`` its length."""
@@ -70,6 +70,8 @@ class Chain:
             self._fit_keyword_position()
         if "casing" in self.axes:
             self._fit_casing()
+        if "punctuation" in self.axes:
+            self._add("punctuation", (), PUNCTUATIONS)
 
     @property
     def _function(self) -> tuple[str, ...]:

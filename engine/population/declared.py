@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from routenator.engine.domain.coverage import reachable_cells
 from routenator.engine.domain.pack import DomainPack
 from routenator.engine.validation.lexicon import Lexicon
 from routenator.engine.validation.words import fold_words
@@ -18,11 +19,13 @@ class DeclaredFunction:
         arguments: All names.
         category: The argument that holds the category; ``None`` without one.
         category_is_spoken: The category argument's value is a span of the query, not a category's name.
+        categories: Those that the function can be labelled with.
     """
 
     arguments: frozenset[str]
     category: str | None
     category_is_spoken: bool
+    categories: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,13 @@ class DeclaredPack:
     @classmethod
     def from_pack(cls, pack: DomainPack) -> DeclaredPack:
         """Read a pack."""
+        cells = reachable_cells(pack.spec, pack.functions_by_name, pack.nodes, pack.edges)
         functions = {
             function.name: DeclaredFunction(
                 frozenset(function.parameters.get("properties", {})),
                 pack.spec.roles[function.name].category,
                 bool(pack.spec.roles[function.name].spoken),
+                frozenset(category for name, category in cells if name == function.name),
             )
             for function in pack.functions
         }

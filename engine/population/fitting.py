@@ -115,7 +115,7 @@ def _row_of(one: QueryProfile, bands: Sequence[str]) -> Row:
         "language": one.language, "function": one.function or "", "arguments": one.arguments,
         "present": str(one.present), "category": one.category, "keyword_position": one.keyword_position,
         "words": str(one.words), "length": band_of(one.words, bands), "phrasing": one.phrasing, "casing": one.casing,
-        "ending": one.ending,
+        "ending": one.ending, "punctuation": "none" if one.ending == "none" else "final",
     }  # fmt: skip
 
 

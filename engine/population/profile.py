@@ -71,7 +71,8 @@ def _category_of(query: RealQuery, declared: DeclaredFunction, pack: DeclaredPac
         return NO_CATEGORY
     if not declared.category_is_spoken:
         return values[0] if values[0] in pack.categories else NOT_NAMED
-    named = pack.lexicon.mentions(values[0], query.language)
+    mentions = pack.lexicon.mentions(values[0], query.language)
+    named = [mention for mention in mentions if mention.category in declared.categories]
     # "movie times" may name movies as well: what covers more of the value is meant.
     return max(named, key=lambda mention: mention.stop - mention.start).category if named else NOT_NAMED
 

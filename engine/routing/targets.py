@@ -18,6 +18,8 @@ REQUIRED_AXES: tuple[str, ...] = ("route", "function", "category")
 PHRASINGS: tuple[str, ...] = ("fragment", "imperative", "question")
 CASINGS: tuple[str, ...] = ("lower", "sentence", "title", "upper", "mixed")
 NOISES: tuple[str, ...] = ("none", "typo")
+PUNCTUATIONS: tuple[str, ...] = ("none", "final")
+"""Whether a query ends with a full stop, or a question mark."""
 KEYWORD_POSITIONS: tuple[str, ...] = ("start", "middle", "end", "absent")
 LENGTH_BAND = re.compile(r"^(\d{1,3})-(\d{1,3})$")
 

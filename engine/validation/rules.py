@@ -61,6 +61,7 @@ SPOKEN_RULES: tuple[Rule, ...] = (
     rules_stratum.check_keyword_position,
     rules_stratum.check_length,
     rules_spoken.check_casing,
+    rules_spoken.check_punctuation,
 )
 """The same for functions whose arguments are spoken."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from routenator.engine.sample import ANY, Finding
 from routenator.engine.validation.case import Case
 from routenator.engine.validation.casing import classify_casing
+from routenator.engine.validation.surface import dress
 
 _HOW = {
     "lower": "write all of it in small letters",
@@ -27,11 +28,22 @@ def check_values_spoken(case: Case) -> Iterator[Finding]:
 
 
 def check_casing(case: Case) -> Iterator[Finding]:
-    """``casing``: capitals and small letters as the stratum says."""
+    """``casing``: capitals and small letters as the stratum says, or as near as the query's words let it be."""
     wanted = case.stratum.casing
-    found = classify_casing(case.query)
-    if wanted not in (ANY, found):
-        yield Finding("casing", f"The query's casing is {found}; {_HOW.get(wanted, wanted)}.", "rules")
+    if wanted == ANY or classify_casing(case.query) == wanted:
+        return
+    if dress(case.query, case.spoken.places, casing=wanted).query != case.query:
+        yield Finding("casing", f"The casing is not {wanted}; {_HOW.get(wanted, wanted)}.", "rules")
+
+
+def check_punctuation(case: Case) -> Iterator[Finding]:
+    """``punctuation``: the query ends with a mark, or without one, as the stratum says."""
+    wanted = case.stratum.punctuation
+    if wanted != ANY and (case.query[-1:] in (".", "?", "!")) != (wanted == "final"):
+        values = [span.stop for span in case.spoken.places.values()]
+        if len(case.query) not in values:  # a title may end with a mark of its own
+            message = "End it with a mark." if wanted == "final" else "Write it without a mark at its end."
+            yield Finding("punctuation", message, "rules")
 
 
 def check_absent_said(case: Case) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from routenator.engine.sample import derive_seed
+from routenator.engine.sample import ANY, derive_seed
 from routenator.engine.validation.casing import classify_casing
 from routenator.engine.validation.spans import Span
 from routenator.engine.validation.words import FUNCTION_WORDS, fold_words, forms
@@ -30,7 +30,16 @@ class Dressed:
     values: Mapping[str, str]
 
 
-def dress(query: str, spans: Mapping[str, Span], casing: str, noise: str, seed: int) -> Dressed:
+def dress(
+    query: str,
+    spans: Mapping[str, Span],
+    *,
+    casing: str = ANY,
+    noise: str = ANY,
+    punctuation: str = ANY,
+    mark: str = ".",
+    seed: int = 0,
+) -> Dressed:
     """Give ``query`` the casing and the noise of its stratum.
 
     Where a casing cannot be had, such as ``mixed`` without a capital in any value, the result is what is nearest. What
@@ -42,9 +51,13 @@ def dress(query: str, spans: Mapping[str, Span], casing: str, noise: str, seed: 
         spans: Argument → where its value stands in ``query``; none over another.
         casing: One of `routing.targets.CASINGS`; ``any`` changes nothing.
         noise: ``typo``: one edit in one word outside the spans, if there is one long enough; otherwise nothing.
+        punctuation: ``final``: the query ends with ``mark``; ``none``: with a word; ``any`` changes nothing.
+        mark: ``.`` or, of a question, ``?``.
         seed: Same seed, same typo.
     """
     draft = _Draft(query, dict(spans))
+    if punctuation != ANY:
+        draft = _end(draft, mark if punctuation == "final" else "")
     if noise == "typo":
         # Before the casing: a misspelt function word is none, so a title gives it a capital.
         draft = _misspell(draft, random.Random(derive_seed("typo", seed)))
@@ -76,6 +89,13 @@ class _Draft:
         """The spans and what lies between them, last first, so that replacing one moves none of the others."""
         cuts = {0, len(self.query)} | {cut for span in self.spans.values() for cut in (span.start, span.stop)}
         return list(pairwise(sorted(cuts)))[::-1]
+
+
+def _end(draft: _Draft, mark: str) -> _Draft:
+    """With ``mark`` at its end in place of what stands there; a mark that belongs to a value stays, and is enough."""
+    last = max((span.stop for span in draft.spans.values()), default=0)
+    body = draft.query[:last] + draft.query[last:].rstrip(" .?!")
+    return _Draft(body if body.endswith(mark) else body + mark, draft.spans)
 
 
 def _lower(draft: _Draft) -> _Draft:

@@ -32,8 +32,8 @@ def declare(categories=("album", "song", "track")):
             keywords[(form,)] = frozenset({name})
     lexicon = Lexicon({"en": keywords}, {}, {}, REQUEST_VERBS | {"play", "rate"}, frozenset())
     functions = {
-        "play": DeclaredFunction(frozenset({"artist", "item", "year"}), "item", True),
-        "rate": DeclaredFunction(frozenset({"title", "score"}), None, False),
+        "play": DeclaredFunction(frozenset({"artist", "item", "year"}), "item", True, frozenset(categories)),
+        "rate": DeclaredFunction(frozenset({"title", "score"}), None, False, frozenset()),
     }
     return DeclaredPack(functions, frozenset(categories), lexicon, ("en",), frozenset())
 

@@ -37,18 +37,18 @@ def test_values_stand_in_the_dressed_query_as_they_are_given_back(written, casin
     query, values = written
     spans = find_spans(query, values)
     assert spans.is_exact
-    dressed = dress(query, spans.places, casing, noise, seed)
+    dressed = dress(query, spans.places, casing=casing, noise=noise, seed=seed)
     again = find_spans(dressed.query, dressed.values)
     assert again.is_exact
     assert {name: dressed.query[span.start : span.stop] for name, span in again.places.items()} == dressed.values
     assert find_spans(dressed.query, values).is_exact
-    assert dressed == dress(query, spans.places, casing, noise, seed)
+    assert dressed == dress(query, spans.places, casing=casing, noise=noise, seed=seed)
 
 
 @given(written=queries(), **STYLES)
 def test_casing_is_what_was_asked_for_where_it_can_be_had(written, casing, noise, seed):
     query, values = written
-    dressed = dress(query, find_spans(query, values).places, casing, noise, seed)
+    dressed = dress(query, find_spans(query, values).places, casing=casing, noise=noise, seed=seed)
     found = classify_casing(dressed.query)
     letters = [character for character in query if character.isalpha()]
     if not letters:
@@ -91,8 +91,8 @@ def _has_capital(value):
 def test_a_typo_is_one_edit_in_one_carrier_word(written, seed):
     query, values = written
     spans = find_spans(query, values).places
-    dressed = dress(query, spans, ANY, "typo", seed)
-    assert dressed.values == dress(query, spans, ANY, "none", seed).values
+    dressed = dress(query, spans, noise="typo", seed=seed)
+    assert dressed.values == dress(query, spans, noise="none", seed=seed).values
     before, after = query.split(" "), dressed.query.split(" ")
     changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
     named = {word for value in values.values() for word in value.casefold().split()}
@@ -133,13 +133,13 @@ def _is_one_edit(word, other):
     ],
 )
 def test_casing_by_example(query, values, casing, dressed):
-    assert dress(query, find_spans(query, values).places, casing, "none", 1).query == dressed
+    assert dress(query, find_spans(query, values).places, casing=casing).query == dressed
 
 
 def test_values_follow_their_letters():
     query = "play Straße of Zorima"
     values = {"track": "Straße", "artist": "Zorima"}
-    assert dress(query, find_spans(query, values).places, "upper", "none", 1).values == {
+    assert dress(query, find_spans(query, values).places, casing="upper").values == {
         "track": "STRASSE",
         "artist": "ZORIMA",
     }
@@ -147,13 +147,13 @@ def test_values_follow_their_letters():
 
 def test_without_a_carrier_word_nothing_is_misspelt():
     spans = find_spans("play Zorima for us", {"artist": "Zorima"}).places
-    assert dress("play Zorima for us", spans, "any", "typo", 1).query == "play Zorima for us"
+    assert dress("play Zorima for us", spans, noise="typo", seed=1).query == "play Zorima for us"
 
 
 def test_kinds_of_typo_have_their_weights():
     kinds = Counter()
     for seed in range(4_000):
-        word = dress("playlist", {}, "any", "typo", seed).query
+        word = dress("playlist", {}, noise="typo", seed=seed).query
         length = len(word) - len("playlist")
         kinds[
             "drop" if length < 0 else "double" if length else "swap" if sorted(word) == sorted("playlist") else "key"
