@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from routenator.engine.population.shares import Share
     from routenator.engine.routing.fitting import FittedTable
 
+_NEEDED_AXES = ("route", "function", "category", "language", "length", "phrasing")
 _WIDTH = 80
 _MOST_VALUES = 12
 _MOST_COMBINATIONS = 3
@@ -31,6 +32,10 @@ def fit(
     route: Annotated[
         list[str] | None,
         typer.Option("--route", help="Weight of a route, such as text=40; once for each. Default: the pack's own."),
+    ] = None,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(help="An axis that the targets shall be silent on, such as keyword_position; once for each."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write every figure as one JSON object.")] = False,
 ) -> None:
@@ -51,7 +56,12 @@ def fit(
     present = fit_targets(loaded.targets)
     routes = _read_routes(route or [], present)
     found = fit_population(
-        file, DeclaredPack.from_pack(loaded), routes, present, load_dictionary(loaded.spec.languages)
+        file,
+        DeclaredPack.from_pack(loaded),
+        routes,
+        present,
+        load_dictionary(loaded.spec.languages),
+        _read_axes(leave_out or []),
     )
     if targets is not None:
         _write(found, targets)
@@ -59,6 +69,22 @@ def fit(
         print_json(found.to_json())
     else:
         print_fit(found)
+
+
+def _read_axes(left_out: Sequence[str]) -> frozenset[str]:
+    """The axes that the targets shall speak of.
+
+    Raises:
+        ConfigError: No such axis, or one that targets cannot do without.
+    """
+    from routenator.engine.errors import ConfigError, Fault
+    from routenator.engine.sample import AXES
+
+    optional = [axis for axis in AXES if axis not in _NEEDED_AXES]
+    for axis in left_out:
+        if axis not in optional:
+            raise ConfigError([Fault("--leave-out", f"{axis!r} cannot be left out", f"Name one of {', '.join(optional)}")])
+    return frozenset(AXES) - frozenset(left_out)
 
 
 def _read_routes(given: Sequence[str], present: Sequence[FittedTable]) -> dict[str, float]:

@@ -65,6 +65,6 @@ def with_article(article: str | None, text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """Collapse spaces, drop spaces before marks, and drop an article after "a new"."""
-    text = re.sub(r"\s+([,.?!])", r"\1", " ".join(text.split()))
+    """Collapse spaces, drop spaces before marks and a comma that begins the text, and an article after "a new"."""
+    text = re.sub(r"\s+([,.?!])", r"\1", " ".join(text.split())).lstrip(", ")
     return re.sub(r"\b(a new|another) an? ", r"\1 ", text)

@@ -39,9 +39,13 @@ def check_schema(case: Case) -> Iterator[Finding]:
 
 
 def check_walk_allows_label(case: Case) -> Iterator[Finding]:
-    """``category_not_allowed`` and ``function_not_allowed``: every node of the walk serves the label."""
+    """``category_not_allowed`` and ``function_not_allowed``: every node of the walk serves the label.
+
+    Of nodes that are arguments only that of the category argument speaks of the label.
+    """
+    others = {node.id for node in case.grounding.nodes if node.argument not in ("", case.roles.category)}
     for node in case.walk_nodes:
-        if node.categories and case.stratum.category not in node.categories:
+        if node.categories and case.stratum.category not in node.categories and node.id not in others:
             message = f"'{node.label}' is not of category '{case.stratum.category}'."
             yield Finding("category_not_allowed", message, "rules")
         if node.functions and case.stratum.function not in node.functions:
