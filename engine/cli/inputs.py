@@ -20,6 +20,8 @@ from routenator.engine.prompting.library import PromptLibrary, shipped_prompts
 from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.prompting.variables import example_variables, sample_variables
 from routenator.engine.routing.fitting import FittedTable, fit_targets
+from routenator.engine.routing.route_shares import with_routes
+from routenator.engine.routing.shares import UnsatisfiableTargets
 from routenator.engine.sample import Attempt, Candidate, ContentRef, Critique, Finding, Grounding, NodeRef, Stratum
 from routenator.engine.validation.features import measure
 from routenator.engine.validation.lexicon import Lexicon
@@ -43,7 +45,7 @@ _SERVED_AXES = ("route", "function", "category", "language", "phrasing", "length
 
 @dataclass(frozen=True)
 class RunInputs:
-    """A recipe with all that it names. ``tables`` are the pack's targets, fitted."""
+    """A recipe with all that it names. ``tables`` are the pack's targets, fitted, with the recipe's own routes."""
 
     recipe: Recipe
     endpoints: EndpointsFile
@@ -127,11 +129,33 @@ def assemble_inputs(recipe: Recipe, endpoints: EndpointsFile) -> RunInputs:
         )  # fmt: skip
 
     examples = ExampleBank.build(_known_examples(folders, pack), place)
-    tables = fit_targets(pack.targets)
+    prompts = _restrict_prompts(prompts, recipe.prompts)
+    tables = _settle_shares(recipe, fit_targets(pack.targets))
     inputs = RunInputs(recipe, endpoints, pack, prompts, examples, lexicon, tables)
     if faults := _find_unserved(inputs) + _find_faulty_prompts(inputs):
         raise PromptError(faults)
     return inputs
+
+
+def _settle_shares(recipe: Recipe, tables: tuple[FittedTable, ...]) -> tuple[FittedTable, ...]:
+    """The pack's tables, with the recipe's routes if it names any."""
+    if not recipe.routes:
+        return tables
+    try:
+        return with_routes(tables, recipe.routes)
+    except UnsatisfiableTargets as exc:
+        raise ConfigError([Fault("recipe", f.message, f.fix, field="routes") for f in exc.faults]) from None
+
+
+def _restrict_prompts(library: PromptLibrary, names: tuple[str, ...]) -> PromptLibrary:
+    """The prompts that the recipe names, and the judge's; all of them if it names none."""
+    if not names:
+        return library
+    writers = [name for name in library.prompts if not name.startswith("judge/")]
+    if unknown := [name for name in names if name not in writers]:
+        fix = f"Name some of {', '.join(sorted(writers))}"
+        raise ConfigError([Fault("recipe", f"there is no prompt {name!r}", fix, field="prompts") for name in unknown])
+    return PromptLibrary({n: p for n, p in library.prompts.items() if n in names or n.startswith("judge/")})
 
 
 def _known_examples(folders: list[Path], pack: DomainPack) -> list[Example]:

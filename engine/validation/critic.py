@@ -24,6 +24,7 @@ class Critic:
         fluency: ``None`` where the recipe asks for none.
         consistency: ``None`` where no sentence model is installed.
         judge: ``None`` where no judge has earned its vote.
+        enabled: ``False``: nothing is checked, and the scores say so.
     """
 
     pack: DomainPack
@@ -31,6 +32,7 @@ class Critic:
     consistency: ConsistencyCheck | None = None
     fluency: FluencyCheck | None = None
     judge: Judge | None = None
+    enabled: bool = True
 
     def check(
         self,
@@ -42,6 +44,8 @@ class Critic:
         refill_round: int = 0,
     ) -> tuple[Finding, ...]:
         """What costs next to nothing to find: rules, then fluency; the arguments are those of `critique`."""
+        if not self.enabled:
+            return ()
         findings = check_rules(candidate, stratum, grounding, self.pack, self.lexicon, examples)
         if not findings and self.fluency is not None:
             findings = self.fluency.check(candidate.query, min_logprob, refill_round)
@@ -73,6 +77,8 @@ class Critic:
         Raises:
             EndpointError: The judge's endpoint could not answer.
         """
+        if not self.enabled:
+            return Critique("accept", (), {"checked": 0.0}), ()
         findings = self.check(candidate, stratum, grounding, examples, min_logprob, refill_round)
         scores: dict[str, float] = {} if min_logprob is None else {"min_logprob": min_logprob}
         completions: tuple[Completion, ...] = ()
