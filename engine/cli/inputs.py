@@ -142,7 +142,7 @@ def _settle_shares(recipe: Recipe, tables: tuple[FittedTable, ...]) -> tuple[Fit
     if not recipe.routes:
         return tables
     try:
-        return with_routes(tables, recipe.routes)
+        return with_routes(tables, {str(route): share for route, share in recipe.routes.items()})
     except UnsatisfiableTargets as exc:
         raise ConfigError([Fault("recipe", f.message, f.fix, field="routes") for f in exc.faults]) from None
 
