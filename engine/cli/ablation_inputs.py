@@ -83,7 +83,7 @@ def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> Ablation
     rows = load_golden(golden_file)
     arms, skipped = resolve_arms(settings.arms, inputs.recipe, _population(inputs), str(path))
     for arm in arms:
-        _check_arm(arm, inputs.endpoints)
+        _check_arm(arm, inputs)
     learnt = round(settings.rows * (1 - train.validation_share))
     max_steps = settings.max_steps or train.max_steps or count_steps(learnt, train)
     golden_sha256 = hashlib.sha256(golden_file.read_bytes()).hexdigest()
@@ -154,10 +154,10 @@ def _shares(tables: tuple[FittedTable, ...]) -> dict[str, float]:
     return {route: share for route, share in found.items() if share > 0}
 
 
-def _check_arm(arm: Arm, endpoints: EndpointsFile) -> None:
+def _check_arm(arm: Arm, base: RunInputs) -> None:
     """Whether the arm's routes and prompts serve every stratum."""
     try:
-        assemble_inputs(arm.recipe, endpoints)
+        assemble_inputs(arm.recipe, base.endpoints, base.pack)
     except InputError as exc:
         raise ConfigError([replace(f, message=f"arm {arm.name}: {f.message}") for f in exc.faults]) from None
 

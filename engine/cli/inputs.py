@@ -114,9 +114,9 @@ def stored_inputs(meta: Mapping[str, Any]) -> RunInputs:
     return assemble_inputs(Recipe.model_validate(identity["recipe"]), endpoints)
 
 
-def assemble_inputs(recipe: Recipe, endpoints: EndpointsFile) -> RunInputs:
-    """Load pack, prompts and examples and check that every stratum can be served."""
-    pack = load_pack(recipe.pack)
+def assemble_inputs(recipe: Recipe, endpoints: EndpointsFile, pack: DomainPack | None = None) -> RunInputs:
+    """Load pack (unless it is given), prompts and examples and check that every stratum can be served."""
+    pack = pack or load_pack(recipe.pack)
     folders = [shipped_prompts(), pack.root / "prompts"]
     prompts = PromptLibrary.load(folders, pack.spec.walk)
     lexicon = Lexicon.from_pack(pack)

@@ -45,13 +45,19 @@ def test_shipped_ablation_is_found_by_name_and_begins_with_its_command():
         find_ablation("nothing")
 
 
+def test_shipped_ablation_loads_and_every_arm_can_serve_its_strata(tmp_path):
+    needs_sentences()
+    (tmp_path / "golden.jsonl").write_text(json.dumps(GOLDEN))
+    inputs = load_ablation_inputs(find_ablation("design-cpu"), tmp_path / "golden.jsonl", tmp_path / "out")
+    kept = ["heuristic-only", "single-prompt-only", "router", "router-without-critique"]
+    assert [arm.name for arm in inputs.plan.arms] == kept
+    assert list(inputs.skipped) == ["router-without-vision"]
+
+
 def test_every_arm_is_loaded_with_the_same_rows_and_steps(recipe, tmp_path):
     needs_sentences()
-    text = recipe.read_text()
-    # The pack's targets give no rows to heuristics; its grammars cannot serve all of its strata.
-    recipe.write_text(text + "arms: [single-prompt-only, router, router-without-vision, router-without-critique]\n")
     inputs = load_ablation_inputs(recipe, None, tmp_path / "out")
-    assert {arm.recipe.rows for arm in inputs.plan.arms} == {20}
+    assert [arm.recipe.rows for arm in inputs.plan.arms] == [20] * 5
     assert inputs.plan.max_steps == 12, "16 rows to learn in batches of 4, three times"
     assert inputs.skipped == {}
     assert inputs.identity["base model"] == "base"
