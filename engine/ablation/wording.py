@@ -12,6 +12,7 @@ from routenator.engine.evaluation.wording import METRIC_WORDS, NOTHING, figure, 
 
 Grid = tuple[list[str], list[list[str]]]
 """Heads, and rows of cells."""
+_MOST_NAMED = 6
 METRIC_HEADS = [METRIC_WORDS[name][0] for name in SHOWN_METRICS]
 
 
@@ -53,7 +54,8 @@ def notes(report: AblationReport) -> Iterator[str]:
     for arm, why in report.skipped.items():
         yield f"{arm} is left out: {why}."
     if report.missing:
-        yield f"Not done yet, and not in the tables: {', '.join(report.missing)}."
+        named, more = report.missing[:_MOST_NAMED], len(report.missing) - _MOST_NAMED
+        yield f"Not done yet: {', '.join(named)}{f' and {more} more steps' if more > 0 else ''}."
 
 
 def _figure_cell(found: ArmFigure, newline: str) -> str:
