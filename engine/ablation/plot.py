@@ -43,6 +43,8 @@ def draw_plot(report: AblationReport) -> bytes:
                 )
         if BASELINE in arms and not math.isnan(value := report.figures[BASELINE][name].value):
             axes.axvline(value, color=_COLOURS[BASELINE], linewidth=0.8, linestyle=":")
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, -0.02), min(high, 1.02))  # where all arms agree, the margin would leave 0 to 1
         axes.set_title(METRIC_WORDS[name][0], fontsize=10)
         axes.grid(visible=True, axis="x", alpha=0.25)
         axes.tick_params(labelsize=8)

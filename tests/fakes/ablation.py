@@ -14,7 +14,7 @@ from routenator.engine.ablation.steps import AblationPlan, Step, make_steps
 from routenator.engine.config import Recipe
 from routenator.engine.training.settings import TrainSettings
 
-PROGRAM = (sys.executable, str(Path(__file__).with_name("ablation_program.py")))
+PROGRAM = (sys.executable, "-S", str(Path(__file__).with_name("ablation_program.py")))
 IDENTITY = {"name": "fake", "pack": "tiny", "base model": "base"}
 DIGESTS = {"pack": "p", "prompts": "q", "endpoints": "e", "golden set": "g"}
 BASE = Recipe(pack="tiny", rows=8, endpoints="endpoints.yaml")
