@@ -16,6 +16,8 @@ from routenator.engine.yaml_source import load_yaml, validate_yaml
 Role = Literal["text", "vision", "judge"]
 ROLES: tuple[Role, ...] = ("text", "vision", "judge")
 
+Route = Literal["heuristic", "text", "vision"]
+
 Transport = Literal["openai", "aiohttp"]
 StructuredOutput = Literal["auto", "json_schema", "json_object", "text"]
 
@@ -136,6 +138,8 @@ class EndpointsFile(Strict):
 class CritiqueSettings(Strict):
     """How a candidate is judged."""
 
+    enabled: bool = True
+    """``False``: whatever can be read is accepted, by no rule and no judge. To measure what the critique is worth."""
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
     """Attempts on one grounding before it is drawn anew."""
     max_regrounds: Annotated[int, Field(ge=0, le=5)] = 1
@@ -179,6 +183,11 @@ class Recipe(Strict):
     """Refill rounds for slots whose sample was rejected, failed or a duplicate: the run's budget."""
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 256
     """Samples in flight at once, over all workers."""
+    routes: dict[Route, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    """Route → share, in place of the pack's; only their ratios count. A route that is not named gets no rows. Empty:
+    the pack's own."""
+    prompts: tuple[str, ...] = ()
+    """Only these prompts write queries, such as ``text/plain``. Empty: all of them, by their weights."""
     traces: bool = True
     """Keep every sample's trace. ``False`` keeps the rows alone, which saves about 1.5 KB and 100 µs a sample."""
     critique: CritiqueSettings = CritiqueSettings()

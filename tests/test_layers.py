@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"datasets", "domain", "llm"},
     "evaluation": {"datasets", "domain", "embedding", "llm", "training"},
     "reports": {"datasets", "domain", "ledger", "population", "routing", "validation"},
+    "ablation": {"datasets", "evaluation", "reports", "training"},
     # What flows through the graph, and what its nodes may use.
     "state": {"traces"},
     "deps": {"domain", "kg", "llm", "prompting", "routing", "validation"},

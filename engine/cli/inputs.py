@@ -20,6 +20,8 @@ from routenator.engine.prompting.library import SERVED_AXES, PromptLibrary, ship
 from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.prompting.variables import example_variables, sample_variables
 from routenator.engine.routing.fitting import FittedTable, fit_targets
+from routenator.engine.routing.route_shares import with_routes
+from routenator.engine.routing.shares import UnsatisfiableTargets
 from routenator.engine.sample import (
     NO_ARGUMENTS,
     Attempt,
@@ -52,7 +54,7 @@ MAY_CHANGE = (
 
 @dataclass(frozen=True)
 class RunInputs:
-    """A recipe with all that it names. ``tables`` are the pack's targets, fitted."""
+    """A recipe with all that it names. ``tables`` are the pack's targets, fitted, with the recipe's own routes."""
 
     recipe: Recipe
     endpoints: EndpointsFile
@@ -122,9 +124,9 @@ def stored_inputs(meta: Mapping[str, Any]) -> RunInputs:
     return assemble_inputs(Recipe.model_validate(identity["recipe"]), endpoints)
 
 
-def assemble_inputs(recipe: Recipe, endpoints: EndpointsFile) -> RunInputs:
-    """Load pack, prompts and examples and check that every stratum can be served."""
-    pack = load_pack(recipe.pack)
+def assemble_inputs(recipe: Recipe, endpoints: EndpointsFile, pack: DomainPack | None = None) -> RunInputs:
+    """Load pack (unless it is given), prompts and examples and check that every stratum can be served."""
+    pack = pack or load_pack(recipe.pack)
     folders = [shipped_prompts(), pack.root / "prompts"]
     prompts = PromptLibrary.load(folders, pack.spec.walk, pack.spec.spoken_arguments)
     lexicon = Lexicon.from_pack(pack)
@@ -142,11 +144,33 @@ def assemble_inputs(recipe: Recipe, endpoints: EndpointsFile) -> RunInputs:
     outside = None
     if pack.spec.spoken_arguments:
         outside = OutsideWords.build(pack, lexicon, prompts.literal_texts(), known)
-    tables = fit_targets(pack.targets)
+    prompts = _restrict_prompts(prompts, recipe.prompts)
+    tables = _settle_shares(recipe, fit_targets(pack.targets))
     inputs = RunInputs(recipe, endpoints, pack, prompts, examples, lexicon, outside, tables)
     if faults := _find_unserved(inputs) + _find_faulty_prompts(inputs):
         raise PromptError(faults)
     return inputs
+
+
+def _settle_shares(recipe: Recipe, tables: tuple[FittedTable, ...]) -> tuple[FittedTable, ...]:
+    """The pack's tables, with the recipe's routes if it names any."""
+    if not recipe.routes:
+        return tables
+    try:
+        return with_routes(tables, {str(route): share for route, share in recipe.routes.items()})
+    except UnsatisfiableTargets as exc:
+        raise ConfigError([Fault("recipe", f.message, f.fix, field="routes") for f in exc.faults]) from None
+
+
+def _restrict_prompts(library: PromptLibrary, names: tuple[str, ...]) -> PromptLibrary:
+    """The prompts that the recipe names, and the judge's; all of them if it names none."""
+    if not names:
+        return library
+    writers = [name for name in library.prompts if not name.startswith("judge/")]
+    if unknown := [name for name in names if name not in writers]:
+        fix = f"Name some of {', '.join(sorted(writers))}"
+        raise ConfigError([Fault("recipe", f"there is no prompt {name!r}", fix, field="prompts") for name in unknown])
+    return PromptLibrary({n: p for n, p in library.prompts.items() if n in names or n.startswith("judge/")})
 
 
 def _known_examples(folders: list[Path], pack: DomainPack) -> list[Example]:

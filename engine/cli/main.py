@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from routenator.engine.cli.ablate import ablate
 from routenator.engine.cli.check_endpoints import check_endpoints
 from routenator.engine.cli.console import friendly_errors, write
 from routenator.engine.cli.control import pause, resume, set_limits, stop
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 for command in (
     generate, preview, validate, check_endpoints, status, pause, resume, set_limits, stop, finalize, repair, report,
-    export, train, evaluate, fit, serve, graph,
+    export, train, evaluate, ablate, fit, serve, graph,
 ):  # fmt: skip
     app.command("set" if command is set_limits else None)(command)
 app.add_typer(traces_app, name="traces")

@@ -183,6 +183,10 @@ async def resolve_meta(inputs: RunInputs, knowledge: Knowledge, pool: LlmPool, s
         say(message)
 
     tables = _settle_routes(inputs, checks, notice)
+    if not inputs.recipe.critique.enabled:
+        notice("There is no critique (critique.enabled: false): whatever can be read is accepted.")
+        plan = Plan(tables, inputs.recipe.rows, inputs.recipe.seed)
+        return RunMeta.from_pack(inputs.pack, plan, tuple(notices))
     judge = None
     if inputs.recipe.critique.judge_pairs and checks["judge"].works:
         judge = make_judge(pool, inputs.pack, inputs.prompts)
@@ -288,7 +292,13 @@ def make_runner(inputs: RunInputs, knowledge: Knowledge, pool: LlmPool, meta: Ru
         content=knowledge.content,
         llm=pool,
         critic=Critic(
-            inputs.pack, inputs.lexicon, knowledge.consistency, _fluency(inputs, knowledge), judge, inputs.outside
+            inputs.pack,
+            inputs.lexicon,
+            knowledge.consistency,
+            _fluency(inputs, knowledge),
+            judge,
+            inputs.outside,
+            enabled=inputs.recipe.critique.enabled,
         ),
         settings=inputs.recipe.critique,
     )

@@ -37,7 +37,7 @@ def train(
     """
     from routenator.engine.training.base_model import TRAIN_PACKAGES, quieten_libraries, require_packages
 
-    settings = _load_settings(recipe, {"model": model, "seed": seed, "max_steps": max_steps})
+    settings = load_settings(recipe, {"model": model, "seed": seed, "max_steps": max_steps})
     require_packages(*TRAIN_PACKAGES, *(["bitsandbytes"] if settings.quantization == "nf4" else []))
     if gguf:
         require_packages("gguf")
@@ -55,7 +55,12 @@ def train(
         say(f"Measure it: routenator evaluate {out}/adapter --golden GOLDEN.jsonl")
 
 
-def _load_settings(recipe: str, overrides: dict[str, Any]) -> TrainSettings:
+def load_settings(recipe: str, overrides: dict[str, Any]) -> TrainSettings:
+    """A training recipe by its path or its shipped name, with what the command line says in place of it.
+
+    Raises:
+        ConfigError: There is none, or it has faults.
+    """
     from importlib import resources
 
     from routenator.engine.errors import ConfigError, Fault

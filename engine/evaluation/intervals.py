@@ -37,13 +37,14 @@ class Difference:
     p: float
 
 
-def _draws(rows: int, seed: int, resamples: int) -> list[NDArray[np.float64]]:
+def draw_rows(rows: int, seed: int, resamples: int) -> list[NDArray[np.float64]]:
     """How often each row is drawn in each resample."""
     generator = np.random.default_rng(seed)
     return [np.bincount(generator.integers(0, rows, rows), minlength=rows).astype(np.float64) for _ in range(resamples)]
 
 
-def _interval(values: Sequence[float]) -> tuple[float, float]:
+def percentile_interval(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
+    """The middle `CONFIDENCE` of the resamples' figures; those that are not defined are left out."""
     defined = np.array([value for value in values if not np.isnan(value)])
     if not len(defined):
         return float("nan"), float("nan")
@@ -59,9 +60,9 @@ def estimate(scores: RowScores, seed: int = 0, resamples: int = RESAMPLES) -> di
         B. Efron, R. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile intervals).
     """
     rows = len(scores.labels)
-    whole, draws = np.ones(rows), _draws(rows, seed, resamples)
+    whole, draws = np.ones(rows), draw_rows(rows, seed, resamples)
     return {
-        name: Estimate(metric(scores, whole), *_interval([metric(scores, weights) for weights in draws]))
+        name: Estimate(metric(scores, whole), *percentile_interval([metric(scores, weights) for weights in draws]))
         for name, metric in METRICS.items()
     }
 
@@ -80,7 +81,7 @@ def compare_models(
     if first.labels != second.labels:
         raise ValueError("two models are compared on the same golden rows in the same order")
     rows = len(first.labels)
-    whole, draws = np.ones(rows), _draws(rows, seed, resamples)
+    whole, draws = np.ones(rows), draw_rows(rows, seed, resamples)
     found = {}
     for name, metric in METRICS.items():
         differences = [metric(second, weights) - metric(first, weights) for weights in draws]
@@ -89,5 +90,5 @@ def compare_models(
         p = float("nan")
         if len(defined):
             p = float(min(1.0, 2 * max(min((defined <= 0).mean(), (defined >= 0).mean()), 1 / (2 * resamples))))
-        found[name] = Difference(value, *_interval(differences), p)
+        found[name] = Difference(value, *percentile_interval(differences), p)
     return found

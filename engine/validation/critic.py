@@ -26,6 +26,7 @@ class Critic:
         consistency: ``None`` where no sentence model is installed.
         judge: ``None`` where no judge has earned its vote.
         outside: What may stand around spoken values; ``None`` where the pack has none.
+        enabled: ``False``: nothing is checked, and the scores say so.
     """
 
     pack: DomainPack
@@ -34,6 +35,7 @@ class Critic:
     fluency: FluencyCheck | None = None
     judge: Judge | None = None
     outside: OutsideWords | None = None
+    enabled: bool = True
 
     def check(
         self,
@@ -45,6 +47,8 @@ class Critic:
         refill_round: int = 0,
     ) -> tuple[Finding, ...]:
         """What costs next to nothing to find: rules, then fluency; the arguments are those of `critique`."""
+        if not self.enabled:
+            return ()
         findings = check_rules(candidate, stratum, grounding, self.pack, self.lexicon, examples, self.outside)
         if not findings and self.fluency is not None:
             findings = self.fluency.check(candidate.query, min_logprob, refill_round)
@@ -76,6 +80,8 @@ class Critic:
         Raises:
             EndpointError: The judge's endpoint could not answer.
         """
+        if not self.enabled:
+            return Critique("accept", (), {"checked": 0.0}), ()
         findings = self.check(candidate, stratum, grounding, examples, min_logprob, refill_round)
         scores: dict[str, float] = {} if min_logprob is None else {"min_logprob": min_logprob}
         completions: tuple[Completion, ...] = ()

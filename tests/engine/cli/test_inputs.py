@@ -239,3 +239,24 @@ def test_identity_says_which_shipped_prompts_were_used(workspace: Workspace) -> 
         if workspace.load(seed=6).identity()[key] != value
     }
     assert changed == {"recipe"}
+
+
+def test_recipe_may_name_routes_and_prompts_of_its_own(workspace: Workspace) -> None:
+    workspace.edit("recipe.yaml", "seed: 3", "seed: 3\nroutes: {text: 100}\nprompts: [text/plain]")
+    inputs = workspace.load()
+    routes = next(table for table in inputs.tables if "route" in table.axes)
+    assert routes.marginal("route") == {"text": pytest.approx(1.0)}
+    assert {name for name in inputs.prompts.prompts if not name.startswith("judge/")} == {"text/plain"}
+    assert inputs.identity()["recipe"]["routes"] == {"text": 100.0}
+    assert inputs.identity()["recipe"]["prompts"] == ["text/plain"]
+
+
+def test_prompt_that_is_not_there_names_those_that_are(workspace: Workspace) -> None:
+    workspace.edit("recipe.yaml", "seed: 3", "seed: 3\nprompts: [text/none]")
+    [fault] = workspace.faults()
+    assert "no prompt 'text/none'" in fault.message and "text/plain" in fault.fix
+
+
+def test_routes_without_a_prompt_of_theirs_are_faults(workspace: Workspace) -> None:
+    workspace.edit("recipe.yaml", "seed: 3", "seed: 3\nroutes: {text: 1, vision: 1}\nprompts: [text/plain]")
+    assert all("no vision prompt serves" in fault.message for fault in workspace.faults())

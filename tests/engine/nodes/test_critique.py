@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,15 @@ async def test_control_characters_of_an_answer_are_rejected_and_kept_as_they_are
     assert "characters" in {finding.code for finding in record.attempts[0].critique.findings}  # type: ignore[union-attr]
     assert record.candidate is not None
     assert record.candidate.query == query.strip()
+
+
+async def test_without_a_critique_whatever_can_be_read_is_accepted_and_the_trace_says_so(cache: Path) -> None:
+    async with open_bench(cache, TEXT, answer_in_turn(Reply.text("no JSON"), BAD), pass_everything) as bench:
+        critic = replace(bench.deps.critic, enabled=False)
+        record = await replace(bench, deps=replace(bench.deps, critic=critic)).run()
+    assert record.verdict == "accepted"
+    decisions = [attempt.critique.decision for attempt in record.attempts if attempt.critique]
+    assert decisions == ["revise", "accept"]
+    assert record.attempts[-1].critique is not None
+    assert record.attempts[-1].critique.scores == {"checked": 0.0}
+    assert not bench.judge.requests

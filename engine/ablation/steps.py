@@ -1,0 +1,187 @@
+"""The steps of an ablation: what each runs, what it depends on, and what shows that it is done."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import yaml
+
+from routenator.engine.ablation.arms import Arm
+from routenator.engine.ablation.settings import UNTUNED
+from routenator.engine.training.settings import TrainSettings
+
+Kind = Literal["generate", "train", "evaluate"]
+UNITS: dict[Kind, str] = {"generate": "row", "train": "optimizer step", "evaluate": "query"}
+ROUTENATOR = (sys.executable, "-m", "routenator")
+"""The command line of this interpreter."""
+NO_EARLY_STOP = 1_000_000_000
+"""Looks at the validation loss before training ends early: never, so that all arms make the same steps."""
+
+_NOT_IDENTITY = ("pack", "endpoints", "max_in_flight", "max_rounds", "traces")
+"""Keys of a generation recipe that leave its rows as they are, or that have a digest of their own."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command.
+
+    Attributes:
+        name: ``router/seed-1/train``.
+        arm: Whose it is; `UNTUNED` for the base model.
+        seed: Of generation and training; ``None`` for the base model.
+        kind: Which command.
+        command: Program and arguments.
+        folder: What it writes into; removed when ``inputs`` have changed.
+        result: A file that is there when it is done.
+        log: Where its output goes.
+        inputs: What its result depends on: name, for people → digest.
+        size: Its work, in `UNITS` of its kind.
+        needs: Names of the steps whose results it reads.
+        files: Written before it runs: path → content.
+    """
+
+    name: str
+    arm: str
+    seed: int | None
+    kind: Kind
+    command: tuple[str, ...]
+    folder: Path
+    result: Path
+    log: Path
+    inputs: Mapping[str, str]
+    size: int
+    needs: tuple[str, ...] = ()
+    files: Mapping[Path, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AblationPlan:
+    """Everything that the steps are made from.
+
+    Attributes:
+        out: The ablation's folder, absolute: answers are kept under the path of their model.
+        arms: What is compared.
+        seeds: A generation and a training for each.
+        train: The training recipe; ``max_steps`` and ``seed`` are set for each step.
+        max_steps: Optimizer steps of every training.
+        golden: The golden set.
+        queries: Its rows.
+        pack: Folder of the pack.
+        digests: Of what all arms share: ``pack``, ``prompts``, ``endpoints``, ``golden set``.
+        untuned: Whether the base model is measured too.
+    """
+
+    out: Path
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+    train: TrainSettings
+    max_steps: int
+    golden: Path
+    queries: int
+    pack: Path
+    digests: Mapping[str, str]
+    untuned: bool = True
+
+    def cell(self, arm: str, seed: int) -> Path:
+        """Folder of one arm and seed."""
+        return self.out / arm / f"seed-{seed}"
+
+    def evaluation(self, arm: str, seed: int | None) -> Path:
+        """Folder of an evaluation."""
+        return (self.out / arm if seed is None else self.cell(arm, seed)) / "evaluation"
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of JSON-able values."""
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def make_steps(plan: AblationPlan, program: tuple[str, ...] = ROUTENATOR) -> tuple[Step, ...]:
+    """All steps, in the order in which they run: a seed for all arms, then the next, so that a comparison is early."""
+    steps: list[Step] = []
+    if plan.untuned:
+        inputs = {"base model": digest(plan.train.model)}
+        steps.append(_evaluate(plan, UNTUNED, None, plan.train.model, inputs, (), program))
+    for seed in plan.seeds:
+        for arm in plan.arms:
+            steps += _steps_of(plan, arm, seed, program)
+    return tuple(steps)
+
+
+def _steps_of(plan: AblationPlan, arm: Arm, seed: int, program: tuple[str, ...]) -> Iterator[Step]:
+    cell, prefix = plan.cell(arm.name, seed), f"{arm.name}/seed-{seed}"
+    recipe = arm.recipe.model_dump(mode="json") | {"seed": seed}
+    recipe_file, run = cell / "recipe.yaml", cell / "run"
+    generate = Step(
+        name=f"{prefix}/generate",
+        arm=arm.name,
+        seed=seed,
+        kind="generate",
+        command=(*program, "generate", str(recipe_file), "--out", str(run)),
+        folder=run,
+        result=run / "dataset" / "dataset.jsonl",
+        log=cell / "generate.log",
+        inputs={
+            "generation recipe": digest({key: recipe[key] for key in recipe if key not in _NOT_IDENTITY}),
+            **{name: plan.digests[name] for name in ("pack", "prompts", "endpoints")},
+        },
+        size=arm.recipe.rows,
+        files={recipe_file: _to_yaml(recipe, f"routenator generate {recipe_file} --out {run}")},
+    )
+    yield generate
+    settings = plan.train.model_copy(update={"seed": seed, "max_steps": plan.max_steps, "patience": NO_EARLY_STOP})
+    train_file, model = cell / "train.yaml", cell / "model"
+    values = settings.model_dump(mode="json")
+    train = Step(
+        name=f"{prefix}/train",
+        arm=arm.name,
+        seed=seed,
+        kind="train",
+        command=(*program, "train", str(train_file), "--data", str(run), "--out", str(model)),
+        folder=model,
+        result=model / "adapter" / "adapter_config.json",
+        log=cell / "train.log",
+        inputs={"rows": digest(generate.inputs), "training recipe": digest(values)},
+        size=plan.max_steps,
+        needs=(generate.name,),
+        files={train_file: _to_yaml(values, f"routenator train {train_file} --data {run} --out {model}")},
+    )
+    yield train
+    inputs = {"model": digest(train.inputs)}
+    yield _evaluate(plan, arm.name, seed, str(model / "adapter"), inputs, (train.name,), program)
+
+
+def _evaluate(
+    plan: AblationPlan,
+    arm: str,
+    seed: int | None,
+    model: str,
+    inputs: Mapping[str, str],
+    needs: tuple[str, ...],
+    program: tuple[str, ...],
+) -> Step:
+    folder = plan.evaluation(arm, seed)
+    options = ("--golden", str(plan.golden), "--pack", str(plan.pack), "--out", str(folder))
+    return Step(
+        name=f"{arm}/evaluate" if seed is None else f"{arm}/seed-{seed}/evaluate",
+        arm=arm,
+        seed=seed,
+        kind="evaluate",
+        command=(*program, "evaluate", model, *options),
+        folder=folder,
+        result=folder / "results.json",
+        log=folder.parent / "evaluate.log",
+        inputs={**inputs, **{name: plan.digests[name] for name in ("golden set", "pack")}},
+        size=plan.queries,
+        needs=needs,
+    )
+
+
+def _to_yaml(values: Mapping[str, Any], command: str) -> str:
+    return f"# {command}\n{yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)}"

@@ -1,0 +1,180 @@
+"""Everything that an ablation is made from, loaded and checked before anything is spent."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from routenator.engine.ablation.arms import Arm, Population, resolve_arms
+from routenator.engine.ablation.settings import AblationRecipe, load_ablation
+from routenator.engine.ablation.steps import AblationPlan, digest
+from routenator.engine.cli.inputs import MAY_CHANGE, RunInputs, assemble_inputs, find_recipe, load_inputs
+from routenator.engine.cli.train import load_settings
+from routenator.engine.config import EndpointsFile
+from routenator.engine.domain.pack import DomainPack
+from routenator.engine.errors import ConfigError, Fault, InputError
+from routenator.engine.evaluation.golden import GoldenRow, load_golden
+from routenator.engine.evaluation.matching import ValueFolding
+from routenator.engine.evaluation.roles import roles_of, synonyms_of
+from routenator.engine.evaluation.scores import Scoring, no_similarity
+from routenator.engine.evaluation.similarity import SentenceSimilarity
+from routenator.engine.routing.fitting import FittedTable, without_route
+from routenator.engine.routing.shares import UnsatisfiableTargets
+from routenator.engine.training.trainer import count_steps
+
+
+@dataclass(frozen=True)
+class AblationInputs:
+    """An ablation, ready to be planned.
+
+    Attributes:
+        plan: What the steps are made from.
+        golden: The golden set.
+        scoring: By what answers are scored.
+        identity: What makes it this ablation, in words.
+        skipped: Arm → why it is left out.
+        facts: What is compared, for the report.
+    """
+
+    plan: AblationPlan
+    golden: tuple[GoldenRow, ...]
+    scoring: Scoring
+    identity: dict[str, str]
+    skipped: dict[str, str]
+    facts: dict[str, Any]
+
+
+def find_ablation(recipe: str) -> Path:
+    """Path of an ablation's recipe, or of a shipped one by its name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    path = Path(recipe)
+    if path.is_file():
+        return path
+    folder = Path(str(resources.files("routenator") / "recipes" / "ablate"))
+    names = {file.stem: file for file in folder.glob("*.yaml")}
+    if recipe not in names:
+        fix = f"Give a file, or a shipped recipe's name ({', '.join(sorted(names))})"
+        raise ConfigError([Fault(recipe, "no such ablation recipe", fix)])
+    return names[recipe]
+
+
+def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> AblationInputs:
+    """Load an ablation's recipe and all that it names.
+
+    Args:
+        path: The recipe.
+        golden: The golden set of the command line, in place of the recipe's.
+        out: The ablation's folder.
+
+    Raises:
+        InputError: With the faults of the first kind of file that has any.
+        RunError: The sentence model, which SS needs, is not installed.
+    """
+    settings = load_ablation(path)
+    inputs = load_inputs(find_recipe(_near(path, settings.recipe)), {"rows": settings.rows})
+    train = load_settings(_near(path, settings.train), {})
+    golden_file = _golden_file(path, settings, golden)
+    rows = load_golden(golden_file)
+    arms, skipped = resolve_arms(settings.arms, inputs.recipe, _population(inputs), str(path))
+    for arm in arms:
+        _check_arm(arm, inputs)
+    learnt = round(settings.rows * (1 - train.validation_share))
+    max_steps = settings.max_steps or train.max_steps or count_steps(learnt, train)
+    golden_sha256 = hashlib.sha256(golden_file.read_bytes()).hexdigest()
+    identity = inputs.identity()
+    plan = AblationPlan(
+        out=out.resolve(),
+        arms=arms,
+        seeds=settings.seeds,
+        train=train,
+        max_steps=max_steps,
+        golden=golden_file.resolve(),
+        queries=len(rows),
+        pack=inputs.pack.root.resolve(),
+        digests={
+            "pack": inputs.pack.digest,
+            "prompts": identity["prompts_digest"],
+            "endpoints": _digest_endpoints(inputs.endpoints),
+            "golden set": golden_sha256,
+        },
+        untuned=settings.untuned,
+    )
+    name, pack = path.stem, inputs.pack.spec.name
+    return AblationInputs(
+        plan=plan,
+        golden=rows,
+        scoring=_scoring_of(inputs.pack),
+        identity={"name": name, "pack": pack, "base model": train.model},
+        skipped=skipped,
+        facts={
+            "name": name,
+            "pack": pack,
+            "base model": train.model,
+            "rows": settings.rows,
+            "optimizer steps": max_steps,
+            "seeds": " ".join(map(str, settings.seeds)),
+            "golden set": f"{golden_file.name} ({golden_sha256[:12]})",
+        },
+    )
+
+
+def _near(recipe: Path, name: str) -> str:
+    """A file relative to the ablation's recipe, or else a shipped recipe's name as it is."""
+    beside = recipe.parent / name
+    return str(beside) if beside.is_file() else name
+
+
+def _golden_file(path: Path, settings: AblationRecipe, given: Path | None) -> Path:
+    if given is not None:
+        return given
+    if settings.golden is None:
+        fix = "Give --golden FILE, or write it into the recipe"
+        raise ConfigError([Fault(str(path), "names no golden set", fix, field="golden")])
+    return path.parent / settings.golden
+
+
+def _population(inputs: RunInputs) -> Population:
+    vision = inputs.endpoints.endpoint_of("vision")
+    routes = _shares(inputs.tables)
+    try:
+        without = _shares(without_route(inputs.tables, "vision")) if "vision" in routes else routes
+    except UnsatisfiableTargets:
+        without = {}
+    return Population(routes, without, sees=vision is not None and vision[1].vision is not False)
+
+
+def _shares(tables: tuple[FittedTable, ...]) -> dict[str, float]:
+    found = next(table.marginal("route") for table in tables if "route" in table.axes)
+    return {route: share for route, share in found.items() if share > 0}
+
+
+def _check_arm(arm: Arm, base: RunInputs) -> None:
+    """Whether the arm's routes and prompts serve every stratum."""
+    try:
+        assemble_inputs(arm.recipe, base.endpoints, base.pack)
+    except InputError as exc:
+        raise ConfigError([replace(f, message=f"arm {arm.name}: {f.message}") for f in exc.faults]) from None
+
+
+def _digest_endpoints(endpoints: EndpointsFile) -> str:
+    """What of the endpoints the rows depend on: not where and how fast they are asked."""
+    free = {key.rpartition(".")[2] for key in MAY_CHANGE if key.startswith("endpoints.")}
+    values = endpoints.model_dump(mode="json")
+    for endpoint in values["endpoints"].values():
+        for key in free:
+            endpoint.pop(key)
+    return digest(values)
+
+
+def _scoring_of(pack: DomainPack) -> Scoring:
+    roles = roles_of(pack)
+    tools = [function.tool["function"] for function in pack.functions]
+    similarity = SentenceSimilarity() if roles.free_texts else no_similarity
+    schemas = {tool["name"]: tool.get("parameters", {}) for tool in tools}
+    return Scoring(roles, ValueFolding(synonyms_of(pack)), similarity, schemas)
