@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from routenator.engine.domain.pack import DomainPack
@@ -77,8 +76,7 @@ class Critic:
         scores: dict[str, float] = {} if min_logprob is None else {"min_logprob": min_logprob}
         completions: tuple[Completion, ...] = ()
         if not findings and self.consistency is not None:
-            # Encoding takes tens of milliseconds of CPU: other samples go on meanwhile.
-            score, findings = await asyncio.to_thread(self.consistency.check, candidate, grounding)
+            score, findings = await self.consistency.check(candidate, grounding)
             scores["consistency"] = score
         if not findings and self.judge is not None:
             judgement = await self.judge.judge(candidate, stratum, grounding, seed)
