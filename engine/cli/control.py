@@ -18,6 +18,7 @@ RunDir = Annotated[Path, typer.Argument(help="Directory of the run.", metavar="R
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a sentence.")]
 
 _POLL_S = 0.2
+_SOCKET_WAIT_S = 3.0
 
 
 def pause(run_dir: RunDir, as_json: Json = False) -> None:
@@ -51,7 +52,7 @@ def stop(
 ) -> None:
     """End a run as one Ctrl-C does: what is in flight ends and is committed. The same command or `resume` goes on.
 
-    A run that no process runs is as it should be: exit code 0.
+    One that still loads leaves at once. A run that no process runs is as it should be: exit code 0.
 
     Example: routenator stop runs/demo --wait
     """
@@ -64,6 +65,8 @@ def stop(
         while _running_pid(run_dir) is not None:
             time.sleep(_POLL_S)
         _tell(as_json, "stopped", None, f"Stopped. `routenator resume {run_dir}` goes on.")
+    elif not state.workers:
+        _tell(as_json, "stopping", state, f"Stopping at once: it was {state.phase}, and nothing is in flight.")
     else:
         _tell(as_json, "stopping", state, f"Stopping; {state.in_flight:,} samples in flight end first.")
 
@@ -93,9 +96,15 @@ def _running_pid(run_dir: Path) -> int | None:
 
 
 def _ask_running(run_dir: Path, request: dict[str, Any]) -> RunState:
-    from routenator.engine.runs.control import ask
+    from routenator.engine.runs.control import SOCKET_NAME, ask
 
-    if _running_pid(run_dir) is None:
+    # A process has its socket an instant after its lock; on a file system without sockets it never has.
+    deadline = time.monotonic() + _SOCKET_WAIT_S
+    while (is_running := _running_pid(run_dir) is not None) and not (run_dir / SOCKET_NAME).exists():
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_POLL_S)
+    if not is_running:
         raise RunError(f"no process runs {run_dir}", hint=f"`routenator resume {run_dir}` goes on with it")
     return ask(run_dir, request)
 

@@ -121,11 +121,11 @@ class _Layer:
             np.exp(scores, out=scores)
             scores /= scores.sum(axis=-1, keepdims=True)
             mixed[rows].reshape(shape)[:] = (scores @ value).transpose(0, 2, 1, 3)
-        attended = mixed @ self._out
+        attended: Floats = mixed @ self._out
         attended += self._out_bias
         attended += hidden
         _normalise(attended, self._attention_norm)
-        inner = attended @ self._up
+        inner: Floats = attended @ self._up
         inner += self._up_bias
         gelu(inner)
         result: Floats = inner @ self._down
