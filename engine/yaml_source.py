@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ModelWrapValidatorHandler, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from routenator.engine.errors import Fault, InputError
 
@@ -168,3 +169,26 @@ def validate_yaml(model: type[Model], source: YamlSource, error: type[InputError
         return model.model_validate(source.data if source.data is not None else {})
     except ValidationError as exc:
         raise error(collect_faults(source, exc)) from None
+
+
+def as_detail(kind: str, message: str, loc: tuple[int | str, ...], value: Any) -> InitErrorDetails:
+    """A fault in pydantic's form; ``kind`` is its type of error."""
+    error = PydanticCustomError(kind, "{message}", {"message": message})
+    return InitErrorDetails(type=error, loc=loc, input=value)
+
+
+def build_with(build: ModelWrapValidatorHandler[Model], data: Any, more: list[InitErrorDetails]) -> Model:
+    """Build a model from ``data``; the fields' own faults and ``more``, which lie between fields, are said at once.
+
+    Pydantic looks at the fields together only when each is sound by itself.
+
+    Raises:
+        ValidationError: There are faults.
+    """
+    try:
+        made = build(data)
+    except ValidationError as exc:
+        more = [as_detail(item["type"], item["msg"], item["loc"], item["input"]) for item in exc.errors()] + more
+    if more:
+        raise ValidationError.from_exception_data("", more)
+    return made
