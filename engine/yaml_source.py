@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ModelWrapValidatorHandler, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from routenator.engine.display import show_line
 from routenator.engine.errors import Fault, InputError
 
 MAX_YAML_BYTES = 4_000_000
@@ -66,8 +67,17 @@ def _node_to_data(
     return loader.construct_object(node, deep=True)
 
 
+def _load(text: str, file: str, lines: dict[FieldPath, int], faults: list[Fault]) -> Any:
+    loader = _StrictLoader(text)
+    try:
+        node = loader.get_single_node()
+        return None if node is None else _node_to_data(loader, node, (), lines, faults, file)
+    finally:
+        loader.dispose()
+
+
 def parse_yaml(text: str, file: str, error: type[InputError], first_line: int = 1) -> YamlSource:
-    """Parse ``text`` with duplicate keys and aliases refused.
+    """Parse ``text`` with duplicate keys, aliases and tags refused.
 
     Args:
         text: The YAML document.
@@ -85,12 +95,12 @@ def parse_yaml(text: str, file: str, error: type[InputError], first_line: int = 
             if isinstance(token, yaml.AliasToken):
                 line = token.start_mark.line + first_line
                 raise error([Fault(file, "YAML aliases are not allowed", "Write the value out", line)])
-        loader = _StrictLoader(text)
-        try:
-            node = loader.get_single_node()
-            data = None if node is None else _node_to_data(loader, node, (), lines, faults, file)
-        finally:
-            loader.dispose()
+            if isinstance(token, yaml.TagToken):
+                # The loader would refuse it on a scalar and silently leave it out on a mapping or a list.
+                tag = show_line("".join(part or "" for part in token.value), 40)
+                fix = "Remove the tag; a value in quotes is a text"
+                faults.append(Fault(file, f"YAML tags are not allowed (got {tag})", fix, token.start_mark.line + 1))
+        data = None if faults else _load(text, file, lines, faults)
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         problem = getattr(exc, "problem", None) or str(exc)
