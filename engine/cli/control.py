@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from routenator.engine.cli.console import print_json, say
+from routenator.engine.cli.generate import Workers, finalize
 from routenator.engine.errors import RunError
 
 if TYPE_CHECKING:
@@ -30,17 +31,19 @@ def pause(run_dir: RunDir, as_json: Json = False) -> None:
     _tell(as_json, "paused", state, f"Paused; {state.in_flight:,} samples in flight end first.")
 
 
-def resume(run_dir: RunDir, as_json: Json = False) -> None:
+def resume(run_dir: RunDir, workers: Workers = None, as_json: Json = False) -> None:
     """Go on: a paused run begins samples again; one that no process runs is continued from its directory.
 
     Example: routenator resume runs/demo
     """
-    from routenator.engine.cli.generate import finalize
-
-    if _running_pid(run_dir) is None:
+    pid = _running_pid(run_dir)
+    if pid is None:
         say(f"No process runs {run_dir}: going on from its directory.")
-        finalize(run_dir, as_json=as_json)
+        finalize(run_dir, workers=workers, as_json=as_json)
         return
+    if workers is not None:
+        what = f"{run_dir} is run by process {pid}, whose workers are there already"
+        raise RunError(what, hint=f"Leave --workers out, or `routenator stop {run_dir} --wait` first")
     state = _ask_running(run_dir, {"do": "resume"})
     _tell(as_json, "resumed", state, f"Resumed: {state.accepted:,} of {state.planned:,} rows are there.")
 

@@ -61,6 +61,9 @@ def test_a_paused_run_sends_nothing_until_it_is_resumed(at_work, fake):
     assert generations(fake) == asked
     status = files.run("status")
     assert f"paused, process {child.pid}" in status.out
+    refused = files.run("resume", "--workers", "2")
+    assert refused.code == 3
+    assert "whose workers are there already" in refused.err
     assert files.run("resume").code == 0
     wait_until(lambda: generations(fake) > asked + 12, child)
     assert json.loads(files.run("status", "--json").out)["at_work"]["paused"] is False
