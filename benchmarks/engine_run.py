@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import cProfile
 import json
+import os
 import resource
 import shutil
 import sqlite3
@@ -25,6 +26,9 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+# As `routenator` does, before numpy is loaded: its threads would cost the sentence model's products many times the CPU.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import orjson
 import uvloop

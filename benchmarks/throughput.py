@@ -2,6 +2,7 @@
 
     just bench
     python benchmarks/throughput.py --rows-growth
+    python benchmarks/throughput.py --sentences
 
 Each line is a process of its own (`reference.py`, `engine_run.py`), the lines of one concurrency one after another, so
 that a noisy machine is as noisy for all of them; with ``--repeats`` the medians are shown.
@@ -44,7 +45,7 @@ SAMPLES = {64: 640, 256: 1_280, 1024: 2_048}
 LONG_LATENCY_MS = 1_000.0
 LONG_SAMPLES = 5_120
 """Twenty for each in flight, so that the last ones, which run out one by one, weigh little in the efficiency."""
-SENTENCE_ROWS = 128
+SENTENCE_ROWS = 640
 WORKER_ROWS = 1_500
 GROWTH = (1_000, 10_000, 100_000)
 _SPREAD = 0.2
@@ -184,8 +185,12 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, nargs="*", default=list(SAMPLES), choices=list(SAMPLES))
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--rows-growth", action="store_true", help="1,000, 10,000, 100,000 rows; takes ten minutes")
+    parser.add_argument("--sentences", action="store_true", help="what the sentence model adds, and nothing else")
     args = parser.parse_args()
     show_header()
+    if args.sentences:
+        compare((LEAN, CHECKED), 64, SENTENCE_ROWS, args.latency_ms, args.repeats)
+        return
     if args.rows_growth:
         with fake_vllm(args.latency_ms) as base_url:
             for rows in GROWTH:

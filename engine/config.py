@@ -8,10 +8,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 
 from routenator.engine.errors import ConfigError
-from routenator.engine.yaml_source import load_yaml, validate_yaml
+from routenator.engine.yaml_source import as_detail, build_with, load_yaml, validate_yaml
 
 Role = Literal["text", "vision", "judge"]
 ROLES: tuple[Role, ...] = ("text", "vision", "judge")
@@ -35,12 +45,22 @@ OWN_BODY_FIELDS = frozenset(
 """Fields of a request's body that the engine sets."""
 
 
+def check_base_url(url: str) -> str:
+    """A replica's base URL without its last slash, or `ValueError`."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "\\" in url:
+        raise ValueError("a base URL looks like http://host:8000/v1")
+    if parts.username or parts.password:
+        raise ValueError("no user or key inside a URL; name its environment variable in api_key_env")
+    return url.rstrip("/")
+
+
 class Endpoint(Strict):
     """One OpenAI-compatible endpoint: one or more replicas of a server, or the embedded one that we start."""
 
     kind: Literal["openai", "embedded"] = "openai"
     """``openai`` talks to ``base_url``; ``embedded`` starts llama.cpp on loopback and talks to it the same way."""
-    base_url: tuple[str, ...] = ()
+    base_url: Annotated[tuple[Annotated[str, AfterValidator(check_base_url)], ...], Field(validate_default=True)] = ()
     """Replicas' base URLs, ending in ``/v1``. A single string is taken as one. Empty for ``embedded``."""
     weights: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
     """Share of the requests for each of ``base_url``, in its order; only their ratios count. Empty: all alike."""
@@ -76,14 +96,12 @@ class Endpoint(Strict):
 
     @field_validator("base_url")
     @classmethod
-    def _plain_http(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        for url in urls:
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname or "\\" in url:
-                raise ValueError("a base URL looks like http://host:8000/v1")
-            if parts.username or parts.password:
-                raise ValueError("no user or key inside a URL; name its environment variable in api_key_env")
-        return tuple(url.rstrip("/") for url in urls)
+    def _url_fits_kind(cls, urls: tuple[str, ...], known: ValidationInfo) -> tuple[str, ...]:
+        if known.data.get("kind") == "openai" and not urls:
+            raise ValueError("an endpoint of kind openai needs base_url")
+        if known.data.get("kind") == "embedded" and urls:
+            raise ValueError("an embedded endpoint is started by us and has no base_url")
+        return urls
 
     @field_validator("api_key_env")
     @classmethod
@@ -93,25 +111,52 @@ class Endpoint(Strict):
             raise ValueError("this is the name of an environment variable in capitals, never the key itself")
         return name
 
-    @model_validator(mode="after")
-    def _url_fits_kind(self) -> Endpoint:
-        if self.kind == "openai" and not self.base_url:
-            raise ValueError("an endpoint of kind openai needs base_url")
-        if self.kind == "embedded" and self.base_url:
-            raise ValueError("an embedded endpoint is started by us and has no base_url")
-        if self.weights and len(self.weights) != len(self.base_url):
-            raise ValueError("weights names one number for each of base_url, in the same order")
-        return self
-
-    @model_validator(mode="after")
-    def _extra_body_adds(self) -> Endpoint:
-        if ours := sorted(OWN_BODY_FIELDS & self.extra_body.keys()):
-            raise ValueError(f"extra_body may not set {', '.join(ours)}: the engine does")
+    @field_validator("extra_body")
+    @classmethod
+    def _extra_body_adds(cls, body: dict[str, Any]) -> dict[str, Any]:
+        faults = []
+        if ours := sorted(OWN_BODY_FIELDS & body.keys()):
+            faults.append(f"extra_body may not set {', '.join(ours)}: the engine does")
         try:
-            json.dumps(self.extra_body, allow_nan=False)
+            json.dumps(body, allow_nan=False)
         except (TypeError, ValueError):
-            raise ValueError("extra_body holds what JSON cannot") from None
-        return self
+            faults.append("extra_body holds what JSON cannot")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return body
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _weights_fit_urls(cls, data: Any, build: ModelWrapValidatorHandler[Endpoint]) -> Endpoint:
+        return build_with(build, data, _find_wrong_weights(data) if isinstance(data, dict) else [])
+
+
+def _find_stray_roles(data: dict[Any, Any]) -> list[InitErrorDetails]:
+    """Roles of an unchecked endpoints file that name an endpoint which isn't there."""
+    endpoints, roles = data.get("endpoints"), data.get("roles")
+    if not isinstance(endpoints, dict) or not isinstance(roles, dict):
+        return []
+    known = ", ".join(map(str, endpoints)) or "none"
+    return [
+        as_detail(
+            "value_error",
+            f"role {role} names endpoint {name!r}, which is not defined (defined: {known})",
+            ("roles", role),
+            name,
+        )
+        for role, name in roles.items()
+        if role in ROLES and isinstance(name, str) and name not in endpoints
+    ]
+
+
+def _find_wrong_weights(data: dict[Any, Any]) -> list[InitErrorDetails]:
+    """What does not fit in an unchecked endpoint's weights."""
+    urls, weights = data.get("base_url") or (), data.get("weights")
+    count = 1 if isinstance(urls, str) else len(urls) if isinstance(urls, list | tuple) else None
+    if not isinstance(weights, list | tuple) or not weights or count in (None, len(weights)):
+        return []
+    message = "weights names one number for each of base_url, in the same order"
+    return [as_detail("value_error", message, ("weights",), weights)]
 
 
 class EndpointsFile(Strict):
@@ -121,13 +166,10 @@ class EndpointsFile(Strict):
     roles: dict[Role, str | None]
     """Role → endpoint name. A role that is absent or null has no endpoint."""
 
-    @model_validator(mode="after")
-    def _roles_exist(self) -> EndpointsFile:
-        for role, name in self.roles.items():
-            if name is not None and name not in self.endpoints:
-                known = ", ".join(self.endpoints) or "none"
-                raise ValueError(f"role {role} names endpoint {name!r}, which is not defined (defined: {known})")
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _roles_exist(cls, data: Any, build: ModelWrapValidatorHandler[EndpointsFile]) -> EndpointsFile:
+        return build_with(build, data, _find_stray_roles(data) if isinstance(data, dict) else [])
 
     def endpoint_of(self, role: Role) -> tuple[str, Endpoint] | None:
         """Name and settings of the endpoint that plays ``role``, or ``None``."""

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ModelWrapValidatorHandler, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from routenator.engine.display import show_line
 from routenator.engine.errors import Fault, InputError
 
 MAX_YAML_BYTES = 4_000_000
@@ -65,8 +67,17 @@ def _node_to_data(
     return loader.construct_object(node, deep=True)
 
 
+def _load(text: str, file: str, lines: dict[FieldPath, int], faults: list[Fault]) -> Any:
+    loader = _StrictLoader(text)
+    try:
+        node = loader.get_single_node()
+        return None if node is None else _node_to_data(loader, node, (), lines, faults, file)
+    finally:
+        loader.dispose()
+
+
 def parse_yaml(text: str, file: str, error: type[InputError], first_line: int = 1) -> YamlSource:
-    """Parse ``text`` with duplicate keys and aliases refused.
+    """Parse ``text`` with duplicate keys, aliases and tags refused.
 
     Args:
         text: The YAML document.
@@ -84,12 +95,12 @@ def parse_yaml(text: str, file: str, error: type[InputError], first_line: int = 
             if isinstance(token, yaml.AliasToken):
                 line = token.start_mark.line + first_line
                 raise error([Fault(file, "YAML aliases are not allowed", "Write the value out", line)])
-        loader = _StrictLoader(text)
-        try:
-            node = loader.get_single_node()
-            data = None if node is None else _node_to_data(loader, node, (), lines, faults, file)
-        finally:
-            loader.dispose()
+            if isinstance(token, yaml.TagToken):
+                # The loader would refuse it on a scalar and silently leave it out on a mapping or a list.
+                tag = show_line("".join(part or "" for part in token.value), 40)
+                fix = "Remove the tag; a value in quotes is a text"
+                faults.append(Fault(file, f"YAML tags are not allowed (got {tag})", fix, token.start_mark.line + 1))
+        data = None if faults else _load(text, file, lines, faults)
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         problem = getattr(exc, "problem", None) or str(exc)
@@ -168,3 +179,26 @@ def validate_yaml(model: type[Model], source: YamlSource, error: type[InputError
         return model.model_validate(source.data if source.data is not None else {})
     except ValidationError as exc:
         raise error(collect_faults(source, exc)) from None
+
+
+def as_detail(kind: str, message: str, loc: tuple[int | str, ...], value: Any) -> InitErrorDetails:
+    """A fault in pydantic's form; ``kind`` is its type of error."""
+    error = PydanticCustomError(kind, "{message}", {"message": message})
+    return InitErrorDetails(type=error, loc=loc, input=value)
+
+
+def build_with(build: ModelWrapValidatorHandler[Model], data: Any, more: list[InitErrorDetails]) -> Model:
+    """Build a model from ``data``; the fields' own faults and ``more``, which lie between fields, are said at once.
+
+    Pydantic looks at the fields together only when each is sound by itself.
+
+    Raises:
+        ValidationError: There are faults.
+    """
+    try:
+        made = build(data)
+    except ValidationError as exc:
+        more = [as_detail(item["type"], item["msg"], item["loc"], item["input"]) for item in exc.errors()] + more
+    if more:
+        raise ValidationError.from_exception_data("", more)
+    return made

@@ -134,7 +134,10 @@ def as_record(check: RoleCheck) -> dict[str, Any]:
 
 
 def as_table(checks: dict[Role, RoleCheck]) -> Table:
-    """One row a role. What ``extra`` holds is said below the table: more columns would not fit 80 characters."""
+    """A role's endpoint and model, and below them what they can do: in columns, 80 characters would fold them.
+
+    What ``extra`` holds is said below the table.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -142,27 +145,34 @@ def as_table(checks: dict[Role, RoleCheck]) -> Table:
     from routenator.engine.display import show_line
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("role", "endpoint", "model", "replicas", "JSON", "vision", "latency", "tokens/s", ""):
-        table.add_column(name, overflow="fold", no_wrap=name not in ("endpoint", "model"))
+    table.add_column("role", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("endpoint", overflow="fold")
     for check in checks.values():
-        cells = [
-            check.role,
-            check.endpoint or "none",
-            check.model or "",
-            f"{check.reachable[0]}/{check.reachable[1]}" if check.endpoint else "",
-            check.structured_output or "",
-            {True: "yes", False: "no", None: ""}[check.vision],
-            "" if check.latency_ms is None else f"{check.latency_ms:.0f} ms",
-            "" if check.tokens_per_s is None else f"{check.tokens_per_s:.0f}",
-            _state(check),
-        ]
-        table.add_row(*(Text(show_line(cell)) for cell in cells))
+        if check.endpoint is None:
+            table.add_row(check.role, "", "none")
+            continue
+        told = Text(show_line(check.endpoint)).append(f": {show_line(check.model or '')}\n")
+        table.add_row(check.role, _state(check), told.append(", ".join(_abilities(check)), style="dim"))
     return table
 
 
+def _abilities(check: RoleCheck) -> list[str]:
+    """What was found out, as far as it was."""
+    reachable, replicas = check.reachable
+    found = [f"{reachable}/{replicas} replicas"]
+    if check.structured_output is not None:
+        found.append(check.structured_output)
+    if check.vision is not None:
+        found.append("vision" if check.vision else "no vision")
+    if check.latency_ms is not None:
+        found.append(f"{check.latency_ms:.0f} ms")
+    if check.tokens_per_s is not None:
+        found.append(f"{check.tokens_per_s:.0f} tokens/s")
+    return found
+
+
 def _state(check: RoleCheck) -> str:
-    if check.endpoint is None:
-        return ""
     if not check.works:
         return "BROKEN"
     return "impaired" if check.problems else "ok"

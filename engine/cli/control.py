@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from routenator.engine.cli.console import print_json, say
+from routenator.engine.cli.generate import Workers, finalize
 from routenator.engine.errors import RunError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ RunDir = Annotated[Path, typer.Argument(help="Directory of the run.", metavar="R
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a sentence.")]
 
 _POLL_S = 0.2
+_SOCKET_WAIT_S = 3.0
 
 
 def pause(run_dir: RunDir, as_json: Json = False) -> None:
@@ -29,17 +31,19 @@ def pause(run_dir: RunDir, as_json: Json = False) -> None:
     _tell(as_json, "paused", state, f"Paused; {state.in_flight:,} samples in flight end first.")
 
 
-def resume(run_dir: RunDir, as_json: Json = False) -> None:
+def resume(run_dir: RunDir, workers: Workers = None, as_json: Json = False) -> None:
     """Go on: a paused run begins samples again; one that no process runs is continued from its directory.
 
     Example: routenator resume runs/demo
     """
-    from routenator.engine.cli.generate import finalize
-
-    if _running_pid(run_dir) is None:
+    pid = _running_pid(run_dir)
+    if pid is None:
         say(f"No process runs {run_dir}: going on from its directory.")
-        finalize(run_dir, as_json=as_json)
+        finalize(run_dir, workers=workers, as_json=as_json)
         return
+    if workers is not None:
+        what = f"{run_dir} is run by process {pid}, whose workers are there already"
+        raise RunError(what, hint=f"Leave --workers out, or `routenator stop {run_dir} --wait` first")
     state = _ask_running(run_dir, {"do": "resume"})
     _tell(as_json, "resumed", state, f"Resumed: {state.accepted:,} of {state.planned:,} rows are there.")
 
@@ -51,7 +55,7 @@ def stop(
 ) -> None:
     """End a run as one Ctrl-C does: what is in flight ends and is committed. The same command or `resume` goes on.
 
-    A run that no process runs is as it should be: exit code 0.
+    One that still loads leaves at once. A run that no process runs is as it should be: exit code 0.
 
     Example: routenator stop runs/demo --wait
     """
@@ -64,6 +68,8 @@ def stop(
         while _running_pid(run_dir) is not None:
             time.sleep(_POLL_S)
         _tell(as_json, "stopped", None, f"Stopped. `routenator resume {run_dir}` goes on.")
+    elif not state.workers:
+        _tell(as_json, "stopping", state, f"Stopping at once: it was {state.phase}, and nothing is in flight.")
     else:
         _tell(as_json, "stopping", state, f"Stopping; {state.in_flight:,} samples in flight end first.")
 
@@ -93,9 +99,15 @@ def _running_pid(run_dir: Path) -> int | None:
 
 
 def _ask_running(run_dir: Path, request: dict[str, Any]) -> RunState:
-    from routenator.engine.runs.control import ask
+    from routenator.engine.runs.control import SOCKET_NAME, ask
 
-    if _running_pid(run_dir) is None:
+    # A process has its socket an instant after its lock; on a file system without sockets it never has.
+    deadline = time.monotonic() + _SOCKET_WAIT_S
+    while (is_running := _running_pid(run_dir) is not None) and not (run_dir / SOCKET_NAME).exists():
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_POLL_S)
+    if not is_running:
         raise RunError(f"no process runs {run_dir}", hint=f"`routenator resume {run_dir}` goes on with it")
     return ask(run_dir, request)
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from routenator.engine.cli.console import EXIT_INTERRUPTED, err, say
+from routenator.engine.cli.console import say
 from routenator.engine.cli.garbage import collect_seldom
 from routenator.engine.cli.inputs import MAY_CHANGE, RunInputs
 from routenator.engine.cli.live import show_progress
@@ -23,6 +21,7 @@ from routenator.engine.cli.services import (
     make_worker_runner,
     resolve_meta,
 )
+from routenator.engine.cli.steering import steered
 from routenator.engine.cli.worker import WorkerSettings, say_once, worker_command
 from routenator.engine.datasets.row import DatasetRow
 from routenator.engine.datasets.run_meta import RunMeta
@@ -34,14 +33,9 @@ from routenator.engine.ledger.writer import LedgerWriter
 from routenator.engine.runs.control import MAX_IN_FLIGHT, ControlServer
 from routenator.engine.runs.coordinator import Coordinator
 from routenator.engine.runs.file_limit import fit_to_file_limit, raise_file_limit
-from routenator.engine.runs.window import DRAIN_S
 from routenator.engine.runs.worker import LocalWorker, Worker
 from routenator.engine.runs.worker_process import ProcessWorker
 
-LEAVE_LIMIT_S = 4.0
-"""Seconds that a second Ctrl-C leaves for the last commit."""
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""A terminal's Ctrl-C, a batch system's end, a lost session."""
 ROWS_A_WORKER = 1_000
 """Rows that are worth the start of another process."""
 
@@ -74,7 +68,7 @@ async def execute(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_j
     """
     wanted = workers or default_workers(inputs.recipe.rows)
     with (
-        _interrupts() as interrupts,
+        steered(inputs.recipe.rows) as steering,
         RunDirectory.create_or_open(
             run_dir,
             identity=inputs.identity(),
@@ -88,22 +82,23 @@ async def execute(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_j
         count = min(wanted, directory.layout.ledgers)
         if workers is not None and count < workers:
             say(f"It was begun with {count} worker{'s' if count > 1 else ''}, and has as many at most.")
-        async with hold_embedded(inputs.endpoints) as base_urls:
-            say("Loading the knowledge graph and checking the endpoints …")
-            async with _open_run(inputs, directory, base_urls, count) as coordinator:
-                interrupts.coordinator = coordinator
-                async with (
-                    ControlServer(run_dir, coordinator, say),
-                    show_progress(coordinator.state, as_json=as_json),
-                ):
-                    with collect_seldom():
-                        given_up = await coordinator.fill()
-                interrupts.coordinator = None
-            if given_up is not None:
-                say(f"Every sample of the last pass failed at its endpoint, the last with: {given_up}", style="yellow")
-                say("Mend it and give the same command again: the open slots have rounds left.")
-        interrupted = coordinator.is_stopping
-        counts = await asyncio.to_thread(_finish, run_dir, with_dataset=not interrupted)
+        steering.delivered = _delivered(run_dir)
+        async with ControlServer(run_dir, steering, say):
+            async with hold_embedded(inputs.endpoints) as base_urls:
+                say("Loading the knowledge graph and checking the endpoints …")
+                async with _open_run(inputs, directory, base_urls, count, steering.delivered) as coordinator:
+                    steering.coordinator = coordinator
+                    async with show_progress(coordinator.state, as_json=as_json):
+                        with collect_seldom():
+                            given_up = await coordinator.fill()
+                    steering.delivered = coordinator.state().delivered
+                    steering.coordinator, steering.idle_phase = None, "writing"
+                if given_up is not None:
+                    last = f"Every sample of the last pass failed at its endpoint, the last with: {given_up}"
+                    say(last, style="yellow")
+                    say("Mend it and give the same command again: the open slots have rounds left.")
+            interrupted = coordinator.is_stopping
+            counts = await asyncio.to_thread(_finish, run_dir, with_dataset=not interrupted)
     return Outcome(counts.accepted, counts.planned, interrupted and counts.accepted < counts.planned)
 
 
@@ -123,9 +118,9 @@ def default_workers(rows: int) -> int:
 
 @asynccontextmanager
 async def _open_run(
-    inputs: RunInputs, directory: RunDirectory, base_urls: BaseUrls, count: int
+    inputs: RunInputs, directory: RunDirectory, base_urls: BaseUrls, count: int, delivered: Mapping[str, int]
 ) -> AsyncIterator[Coordinator]:
-    """The run's coordinator with ``count`` workers, ready to begin."""
+    """The run's coordinator with ``count`` workers, ready to begin; earlier processes ``delivered`` rows by route."""
     run_dir, recipe = directory.path, inputs.recipe
     files = raise_file_limit()
     max_in_flight, notice = fit_to_file_limit(recipe.max_in_flight, count, files)
@@ -162,7 +157,7 @@ async def _open_run(
             directory.layout,
             workers,
             targets=meta.plan.expected_counts("route"),
-            delivered=_delivered(run_dir),
+            delivered=delivered,
             max_in_flight=max_in_flight,
             possible_in_flight=fit_to_file_limit(MAX_IN_FLIGHT, count, files)[0],
         )
@@ -207,52 +202,3 @@ def _delivered(run_dir: Path) -> dict[str, int]:
     with LedgerReader(run_dir) as reader:
         groups = reader.tally("route", "verdict")
     return {group["route"]: group["samples"] for group in groups if group["verdict"] == "accepted"}
-
-
-class _Interrupts:
-    """First SIGINT, SIGTERM or SIGHUP: take nothing new. Second, or before there is anything to drain: leave at once.
-
-    Attributes:
-        coordinator: The run at work, while there is one.
-    """
-
-    def __init__(self) -> None:
-        self.coordinator: Coordinator | None = None
-        self._task = asyncio.current_task()
-        self._leaving = False
-
-    def on_signal(self) -> None:
-        """Drain or leave."""
-        if self._leaving:
-            return
-        if self.coordinator is not None and not self.coordinator.is_stopping:
-            self.coordinator.stop()
-            say(f"Stopping: what is in flight has {DRAIN_S:.0f} s to end (Ctrl-C again to leave at once) …")
-            return
-        self._leaving = True
-        if self.coordinator is not None:
-            say("Leaving: what is in flight is given up; everything that had ended is committed.")
-        assert self._task is not None
-        self._task.cancel()
-        # Cancelling waits for the last commit; if something does not let go, leave all the same.
-        asyncio.get_running_loop().call_later(LEAVE_LIMIT_S, _exit_now)
-
-
-@contextmanager
-def _interrupts() -> Iterator[_Interrupts]:
-    loop = asyncio.get_running_loop()
-    interrupts = _Interrupts()
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, interrupts.on_signal)
-    try:
-        yield interrupts
-    finally:
-        for number in STOP_SIGNALS:
-            loop.remove_signal_handler(number)
-
-
-def _exit_now() -> None:
-    err.show_cursor()
-    sys.stderr.flush()
-    # The kernel frees the lock, and the ledger loses nothing that it had confirmed.
-    os._exit(EXIT_INTERRUPTED)

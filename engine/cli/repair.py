@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from routenator.engine.cli.console import EXIT_INCOMPLETE, say
+
+if TYPE_CHECKING:
+    from routenator.engine.ledger.repairing import Repair
+
+_BLOCKS_NAMED = 3
 
 
 def repair(
@@ -28,11 +33,21 @@ def repair(
         if done.fault is None:
             say(f"{name}: whole, {done.kept:,} samples")
             continue
-        say(
-            f"{name}: damaged ({show_line(done.fault)}); {done.kept:,} samples kept, {done.lost:,} lost", style="yellow"
-        )
+        lost = "how many are lost cannot be known" if done.lost is None else f"{done.lost:,} lost"
+        say(f"{name}: damaged ({show_line(done.fault)}); {done.kept:,} samples kept, {lost}", style="yellow")
+        if done.lost is None and done.blocks:
+            say(f"  of its {sum(map(len, done.blocks)):,} slots, {_name_slots(done)} run again")
         if done.damaged_copy is not None:
             say(f"  the damaged file is kept as {show_line(str(done.damaged_copy))}")
     if any(done.fault is not None for done in repairs):
         say("The slots of lost samples are open again: give the run's `generate` command again to fill them.")
         raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _name_slots(done: Repair) -> str:
+    """Which slots run again where nobody knows what was lost."""
+    if done.kept:
+        return "those without a sample that is kept"
+    named = [f"{block[0]:,} to {block[-1]:,}" for block in done.blocks[:_BLOCKS_NAMED]]
+    more = len(done.blocks) - len(named)
+    return f"all ({'; '.join(named)}{f'; and {more:,} blocks more' if more else ''})"

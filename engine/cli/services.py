@@ -14,6 +14,7 @@ from routenator.engine.config import Endpoint, EndpointsFile, Role
 from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.deps import Deps
 from routenator.engine.domain.pack import DomainPack
+from routenator.engine.embedding.batching import BatchEncoder
 from routenator.engine.embedding.sentences import SentenceModel
 from routenator.engine.errors import RunError
 from routenator.engine.kg.argument_walker import ArgumentWalker
@@ -114,7 +115,8 @@ class Knowledge:
         sentences = _load_sentences(say)
         consistency = None
         if sentences is not None:
-            consistency = ConsistencyCheck(inputs.pack, sentences, inputs.recipe.critique.min_consistency)
+            encoder = BatchEncoder(sentences.encode)
+            consistency = ConsistencyCheck(inputs.pack, encoder, inputs.recipe.critique.min_consistency)
         walker = Walker(adjacency, inputs.pack.spec.walk)
         return cls(walker, ArgumentWalker(adjacency), ContentIndex(inputs.pack), sentences, consistency)
 
@@ -151,9 +153,7 @@ async def calibrate(inputs: RunInputs, knowledge: Knowledge, judge: Judge | None
     found = [measure_rules(pairs, inputs.pack, inputs.lexicon, threshold)]
     if knowledge.consistency is not None:
         check = knowledge.consistency
-        found.append(
-            await asyncio.to_thread(measure_rules_and_consistency, pairs, inputs.pack, inputs.lexicon, check, threshold)
-        )
+        found.append(await measure_rules_and_consistency(pairs, inputs.pack, inputs.lexicon, check, threshold))
     if judge is not None:
         found.append(await measure_judge(judge, pairs, threshold))
     return tuple(found)

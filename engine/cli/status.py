@@ -21,6 +21,10 @@ WATCH_INTERVAL_S = 2.0
 SAMPLES_SHOWN = 5
 LONG_S = 10.0
 """A sample that has been in flight for so many seconds is shown."""
+_WITHOUT_WORKERS = {
+    "loading": "It still loads its pack and checks its endpoints. What is committed:",
+    "writing": "Every sample has ended; it writes its dataset. What is committed:",
+}
 
 
 def status(
@@ -78,7 +82,10 @@ class Look:
         lines: list[RenderableType] = [_head(self.ledger, self.pid, self.state)]
         if self.silence is not None:
             lines.append(Text(f"It does not say more: {self.silence}. What is committed:", style="yellow"))
-        lines += _committed(self.ledger) if self.state is None else _at_work(self.state)
+        if self.state is None or self.state.workers:
+            lines += _committed(self.ledger) if self.state is None else _at_work(self.state)
+        else:
+            lines += [Text(_WITHOUT_WORKERS[self.state.phase], style="yellow"), *_committed(self.ledger)]
         return Group(*lines)
 
 
@@ -138,6 +145,8 @@ def _head(ledger: dict[str, Any], pid: int | None, state: RunState | None) -> Re
 
     if pid is None:
         doing = Text("not running", style="bold")
+    elif state is not None and not state.workers:
+        doing = Text(f"{state.phase}, process {pid}", style="bold yellow")
     elif state is not None and state.paused:
         doing = Text(f"paused, process {pid}", style="bold yellow")
     else:

@@ -44,14 +44,16 @@ class Repair:
         database: Its file.
         fault: The first thing that was wrong; ``None``: the file is whole and was left alone.
         kept: Samples that are there now.
-        lost: Samples that were there before, as far as the file still tells.
+        lost: Samples that were there before; ``None`` where the file is gone or does not tell any more.
+        blocks: The slots whose samples this ledger holds; those without a sample that is kept run again.
         damaged_copy: Where the damaged file is now, or ``None``.
     """
 
     database: Path
     fault: str | None
     kept: int
-    lost: int
+    lost: int | None
+    blocks: tuple[range, ...]
     damaged_copy: Path | None
 
 
@@ -79,7 +81,12 @@ def repair_run(path: Path) -> list[Repair]:
             raise _beyond_repair(path, exc.__cause__) from exc
         layout = Layout(**meta["layout"])
         metas = [meta] + [{"run_id": meta["run_id"], "ledger": ledger} for ledger in range(1, layout.ledgers)]
-        return [_repair_ledger(database_path(path, ledger), metas[ledger]) for ledger in range(layout.ledgers)]
+        return [
+            _repair_ledger(
+                database_path(path, ledger), metas[ledger], tuple(layout.blocks(ledger, meta["planned_rows"]))
+            )
+            for ledger in range(layout.ledgers)
+        ]
     finally:
         os.close(lock)
 
@@ -91,15 +98,16 @@ def _beyond_repair(path: Path, cause: BaseException | None) -> RunError:
     )
 
 
-def _repair_ledger(database: Path, meta: dict[str, Any]) -> Repair:
+def _repair_ledger(database: Path, meta: dict[str, Any], blocks: tuple[range, ...]) -> Repair:
     fault: str | None
+    lost: int | None
     if not database.is_file():
-        fault, kept, lost = "the file is missing", 0, 0
+        fault, kept, lost = "the file is missing", 0, None
     else:
         with closing(connect_file(database)) as source:
             fault, kept, lost = _salvage(source, None, meta)
         if fault is None:
-            return Repair(database, None, kept, 0, None)
+            return Repair(database, None, kept, 0, blocks, None)
     salvaged = database.with_name(f"{database.name}.salvaged")
     for suffix in ("", "-journal"):  # of a repair that was killed
         salvaged.with_name(salvaged.name + suffix).unlink(missing_ok=True)
@@ -111,12 +119,12 @@ def _repair_ledger(database: Path, meta: dict[str, Any]) -> Repair:
             with closing(connect_file(database)) as source:
                 _, kept, lost = _salvage(source, target, meta)
         target.execute("COMMIT")
-    return Repair(database, fault, kept, lost, _swap(database, salvaged))
+    return Repair(database, fault, kept, lost, blocks, _swap(database, salvaged))
 
 
 def _salvage(
     source: sqlite3.Connection, target: sqlite3.Connection | None, meta: dict[str, Any]
-) -> tuple[str | None, int, int]:
+) -> tuple[str | None, int, int | None]:
     """Copy what is whole into ``target``, or only look; the first fault, and how many samples are kept and lost."""
     fault = _find_fault(source, meta)
     insert = target.execute if target is not None else _insert_nothing
@@ -135,7 +143,7 @@ def _salvage(
             fault = fault or f"text {identifier}"
     # Only where a body is lost, now or in an earlier repair, does it matter what each trace refers to.
     decoder = None
-    if any(len(bodies[table]) < _last_rowid(source, table) for table in bodies):
+    if any(len(bodies[table]) < _furthest_rowid(source, table) for table in bodies):
         decoder = TraceDecoder(bodies["dictionary"].__getitem__, bodies["text"].__getitem__)
     kept = 0
     for _, *row in _walk(source, "sample", ", ".join(ROW_COLUMNS)):
@@ -153,8 +161,9 @@ def _salvage(
         if trace is not None:
             sql = "INSERT INTO trace (slot, round, dictionary, blob) VALUES (?, ?, ?, ?)"
             insert(sql, (row[0], row[1], *trace))
-    lost = max(0, _last_rowid(source, "sample") - kept)
-    if lost:
+    last = _last_rowid(source, "sample")
+    lost = None if last is None else max(0, last - kept)
+    if lost != 0:
         fault = fault or "samples are missing"
     return fault, kept, lost
 
@@ -217,7 +226,7 @@ def _walk(source: sqlite3.Connection, table: str, columns: str) -> Iterator[tupl
             following = max(row[0] for row in rows)
         except (sqlite3.Error, UnicodeDecodeError):
             rows = []
-            following = min(last + _ROWS_A_READ, _last_rowid(source, table))
+            following = min(last + _ROWS_A_READ, _furthest_rowid(source, table))
             for rowid in range(last + 1, following + 1):
                 try:
                     rows += source.execute(one, (rowid,)).fetchall()
@@ -229,8 +238,8 @@ def _walk(source: sqlite3.Connection, table: str, columns: str) -> Iterator[tupl
         last = following
 
 
-def _last_rowid(source: sqlite3.Connection, table: str) -> int:
-    """How far row ids go; they have no gaps. Where the table cannot say, its indexes may; at worst the file's size."""
+def _last_rowid(source: sqlite3.Connection, table: str) -> int | None:
+    """How far row ids go; they have no gaps. Where the table cannot say, its indexes may; ``None``: nothing tells."""
     questions = [f"SELECT max(rowid) FROM {table}"]  # noqa: S608
     if table == "sample":
         questions += [
@@ -242,6 +251,14 @@ def _last_rowid(source: sqlite3.Connection, table: str) -> int:
             return int(source.execute(question).fetchone()[0] or 0)
         except (sqlite3.Error, ValueError):
             continue
+    return None
+
+
+def _furthest_rowid(source: sqlite3.Connection, table: str) -> int:
+    """How far row ids go; where nothing tells, how far the file's size lets them go."""
+    last = _last_rowid(source, table)
+    if last is not None:
+        return last
     try:
         (pages,), (page_bytes,) = (source.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
     except (sqlite3.Error, UnicodeDecodeError):

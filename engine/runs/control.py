@@ -47,7 +47,10 @@ Request = dict[str, Any]
 
 
 class Controllable(Protocol):
-    """What the socket controls: a run's coordinator."""
+    """What the socket controls: a run, from the moment that its process has its lock.
+
+    Whatever cannot be done now raises `RunError`, whose words the client gets.
+    """
 
     def state(self) -> RunState:
         """How the run does now."""

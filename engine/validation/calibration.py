@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from routenator.engine.domain.pack import DomainPack
@@ -92,33 +92,26 @@ async def measure_judge(
 
 def measure_rules(pairs: Sequence[Pair], pack: DomainPack, lexicon: Lexicon, threshold: float) -> Calibration:
     """Let the rules vote alone."""
-    return _measure("rules", pairs, threshold, lambda pair: _pass_rules(pair, pack, lexicon))
+    started = time.monotonic()
+    votes = [(pair, _pass_rules(pair, pack, lexicon)) for pair in pairs]
+    return _summarise("rules", votes, threshold, 0, time.monotonic() - started, None)
 
 
-def measure_rules_and_consistency(
+async def measure_rules_and_consistency(
     pairs: Sequence[Pair], pack: DomainPack, lexicon: Lexicon, check: ConsistencyCheck, threshold: float
 ) -> Calibration:
     """Let rules and consistency vote as the critique does without a judge: both must pass."""
-    return _measure(
-        "rules+consistency",
-        pairs,
-        threshold,
-        lambda pair: _pass_rules(pair, pack, lexicon) and _pass_consistency(pair, check),
-    )
+    started = time.monotonic()
+
+    async def passes(pair: Pair) -> bool:
+        return _pass_rules(pair, pack, lexicon) and not (await check.check(pair.candidate, pair.grounding))[1]
+
+    votes = list(zip(pairs, await asyncio.gather(*map(passes, pairs)), strict=True))
+    return _summarise("rules+consistency", votes, threshold, 0, time.monotonic() - started, None)
 
 
 def _pass_rules(pair: Pair, pack: DomainPack, lexicon: Lexicon) -> bool:
     return not check_rules(pair.candidate, pair.stratum, pair.grounding, pack, lexicon)
-
-
-def _pass_consistency(pair: Pair, check: ConsistencyCheck) -> bool:
-    return not check.check(pair.candidate, pair.grounding)[1]
-
-
-def _measure(voter: str, pairs: Sequence[Pair], threshold: float, passes: Callable[[Pair], bool]) -> Calibration:
-    started = time.monotonic()
-    votes = [(pair, passes(pair)) for pair in pairs]
-    return _summarise(voter, votes, threshold, 0, time.monotonic() - started, None)
 
 
 def _summarise(

@@ -19,9 +19,9 @@ from routenator.engine.sample import Candidate, Finding, Grounding
 
 
 class SentenceEncoder(Protocol):
-    """`routenator.engine.embedding.sentences.SentenceModel`, or a fake."""
+    """`routenator.engine.embedding.batching.BatchEncoder`, or a fake."""
 
-    def encode(self, texts: list[str]) -> NDArray[np.float32]:
+    async def encode(self, texts: list[str]) -> NDArray[np.float32]:
         """Unit vectors: float32, (len(texts), width)."""
         ...
 
@@ -32,7 +32,7 @@ class ConsistencyCheck:
 
     Attributes:
         pack: The domain.
-        model: The sentence model.
+        model: The sentence model, which keeps its work off the event loop.
         min_consistency: Least cosine similarity that passes.
     """
 
@@ -44,10 +44,8 @@ class ConsistencyCheck:
     def _free_texts(self) -> frozenset[str | None]:
         return frozenset(roles.free_text for roles in self.pack.spec.roles.values())
 
-    def check(self, candidate: Candidate, grounding: Grounding) -> tuple[float, tuple[Finding, ...]]:
+    async def check(self, candidate: Candidate, grounding: Grounding) -> tuple[float, tuple[Finding, ...]]:
         """Best cosine similarity of query or free text with the walk or the content's title, and what is wrong.
-
-        It takes milliseconds of CPU for each text: call it off the event loop.
 
         Returns:
             The similarity (-1..1; 0 where there is nothing to compare) and at most one finding, ``inconsistent``.
@@ -60,7 +58,7 @@ class ConsistencyCheck:
         texts = list(dict.fromkeys(text for text in (candidate.query, *free_texts) if text.strip()))
         if not texts or not subjects:
             return 0.0, ()
-        vectors = self.model.encode([*texts, *subjects])
+        vectors = await self.model.encode([*texts, *subjects])
         score = float((vectors[: len(texts)] @ vectors[len(texts) :].T).max())
         if score >= self.min_consistency:
             return score, ()

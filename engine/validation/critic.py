@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from routenator.engine.domain.pack import DomainPack
@@ -88,8 +87,7 @@ class Critic:
         # Values that stand in the query as the walk gave them need no comparison by meaning.
         is_spoken = bool(self.pack.spec.roles[stratum.function].spoken)
         if not findings and self.consistency is not None and not is_spoken:
-            # Encoding takes tens of milliseconds of CPU: other samples go on meanwhile.
-            score, findings = await asyncio.to_thread(self.consistency.check, candidate, grounding)
+            score, findings = await self.consistency.check(candidate, grounding)
             scores["consistency"] = score
         if not findings and self.judge is not None:
             judgement = await self.judge.judge(candidate, stratum, grounding, seed)

@@ -19,8 +19,13 @@ ALIASES = "a: &a [x]\n" + "".join(
         ("a:\n  b: {c: 1, c: 2}\n", 2, "key 'c' is given twice"),
         (ALIASES, 2, "aliases are not allowed"),
         ("base: &base {a: 1}\nown:\n  <<: *base\n", 3, "aliases are not allowed"),
-        ("run: !!python/name:os.system\n", 1, "not valid YAML: could not determine a constructor"),
-        ("run: !secret x\n", 1, "not valid YAML: could not determine a constructor"),
+        ("run: !!python/name:os.system\n", 1, "tags are not allowed (got !!python/name:os.system)"),
+        ("run: !secret x\n", 1, "tags are not allowed (got !secret)"),
+        ("rows: 1\nrun: !settings\n  a: 1\n", 2, "tags are not allowed (got !settings)"),
+        ("rows: 1\nrun: !!python/object:os.Thing {a: 1}\n", 2, "tags are not allowed (got !!python/object:os.Thing)"),
+        ("runs:\n- !!set {a, b}\n", 2, "tags are not allowed (got !!set)"),
+        ("runs: !many [1, 2]\n", 1, "tags are not allowed (got !many)"),
+        ("run: !<tag:x,1> 3\n", 1, "tags are not allowed (got tag:x,1)"),
     ],
 )
 def test_duplicate_keys_aliases_and_tags_of_a_language_are_faults_with_their_lines(text, line, message):
@@ -33,8 +38,13 @@ def test_duplicate_keys_aliases_and_tags_of_a_language_are_faults_with_their_lin
     assert time.monotonic() - began < 5
 
 
-def test_a_tag_on_a_list_makes_a_list_and_calls_nothing(tmp_path):
+def test_all_tags_are_said_at_once_and_nothing_is_called(tmp_path):
     there = tmp_path / "called"
-    text = f"run: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path ['{there}']]\n"
-    assert parse_yaml(text, "a.yaml", ConfigError).data == {"run": [[str(there)]]}
+    text = (
+        f"run: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path ['{there}']]\nb: !x {{}}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        parse_yaml(text, "a.md", ConfigError, first_line=5)
+    assert [fault.line for fault in caught.value.faults] == [5, 5, 6]
+    assert all(fault.fix.startswith("Remove the tag") for fault in caught.value.faults)
     assert not there.exists()

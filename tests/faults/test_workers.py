@@ -103,6 +103,25 @@ def test_a_run_goes_on_with_another_number_of_workers(run_files):
     assert len(files.rows()) == 60
 
 
+def test_resume_with_any_number_of_workers_makes_the_same_rows(run_files):
+    with serve(slowly) as fake:
+        files = run_files(fake.base_url, recipe={"rows": 60, "max_in_flight": 4}, targets=TEXT_ONLY)
+        assert files.run("generate", "--workers", "1").code == 0
+        alone = dataset_of(files)
+        files.run_dir.rename(files.folder / "alone")
+        for workers in (1, 2):
+            begun = generations(fake)
+            child = files.start("generate", "--workers", "3")
+            wait_until(lambda begun=begun: generations(fake) >= begun + 10, child)
+            child.send_signal(signal.SIGINT)
+            assert finish(child).code == 130
+            resumed = files.run("resume", "--workers", str(workers))
+            assert resumed.code == 0, resumed.err
+            assert (f"Starting {workers} workers" in resumed.err) == (workers > 1)
+            assert dataset_of(files) == alone
+            files.run_dir.rename(files.folder / f"by-{workers}")
+
+
 def kill_somebody(child, rng):
     """Kill -9 the whole group, the coordinator alone, or one worker; which of them."""
     workers = children_of(child.pid)

@@ -1,12 +1,15 @@
+import io
 import json
 
 import pytest
 import typer
 from fakes.endpoint import FakeEndpoint, Reply, serve_in_thread
+from rich.console import Console
 from typer.testing import CliRunner
 
-from routenator.engine.cli.check_endpoints import check_endpoints
+from routenator.engine.cli.check_endpoints import as_table, check_endpoints
 from routenator.engine.errors import ConfigError
+from routenator.engine.llm.checking import RoleCheck
 
 
 @pytest.fixture
@@ -30,6 +33,18 @@ def test_table_says_what_each_role_can_do(app, tmp_path):
     assert result.exit_code == 0
     assert all(cell in result.stdout for cell in ("text", "writer", "1/1", "ok"))
     assert "BROKEN" not in result.stdout
+
+
+def test_table_folds_nothing_at_80_columns():
+    check = RoleCheck(
+        "vision", "gpu-cluster", "Qwen/Qwen2.5-VL-72B-Instruct-AWQ", (12, 12), "json_schema", True, 12345.6, 1234.5
+    )
+    console = Console(file=io.StringIO(), width=80)
+    console.print(as_table({"text": RoleCheck("text"), "vision": check}))
+    lines = [line.split() for line in console.file.getvalue().splitlines()]
+    assert ["text", "none"] in lines
+    assert ["vision", "ok", "gpu-cluster:", "Qwen/Qwen2.5-VL-72B-Instruct-AWQ"] in lines
+    assert "12/12 replicas, json_schema, vision, 12346 ms, 1234 tokens/s".split() in lines
 
 
 def test_json_has_every_role_and_the_exit_code_says_whether_all_work(app, tmp_path):

@@ -61,6 +61,9 @@ def test_a_paused_run_sends_nothing_until_it_is_resumed(at_work, fake):
     assert generations(fake) == asked
     status = files.run("status")
     assert f"paused, process {child.pid}" in status.out
+    refused = files.run("resume", "--workers", "2")
+    assert refused.code == 3
+    assert "whose workers are there already" in refused.err
     assert files.run("resume").code == 0
     wait_until(lambda: generations(fake) > asked + 12, child)
     assert json.loads(files.run("status", "--json").out)["at_work"]["paused"] is False
@@ -155,6 +158,51 @@ def test_a_process_that_does_not_answer_is_told_and_what_is_committed_is_shown(a
     assert shown.code == 0, shown.err
     assert "does not answer within" in " ".join(shown.out.split())
     assert "of 3,000 rows delivered" in shown.out
+
+
+@pytest.fixture
+def loading(run_files, fake):
+    """A run whose endpoint does not answer the checks at its start, with its process."""
+    fake.answer = lambda body: Reply.text("", delay_s=float("inf"))
+    files = run_files(fake.base_url, {"timeout_s": 600}, recipe={"rows": 30}, targets=TEXT_ONLY)
+    child = files.start("generate", "--workers", "1")
+    try:
+        wait_until(lambda: fake.requests, child)
+        yield files, child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_status_of_a_run_that_still_loads_says_so(loading):
+    files, child = loading
+    shown = files.run("status")
+    assert shown.code == 0, shown.err
+    assert f"loading, process {child.pid}" in shown.out
+    assert "It still loads its pack and checks its endpoints." in " ".join(shown.out.split())
+    assert "0 of 30 rows delivered" in shown.out
+    status = json.loads(files.run("status", "--json").out)
+    assert (status["at_work"]["phase"], status["at_work"]["accepted"], status["silence"]) == ("loading", 0, None)
+    for command in (("pause",), ("resume",), ("set", "--max-in-flight", "3")):
+        refused = files.run(*command)
+        assert refused.code == 3
+        assert "it still loads" in refused.err
+
+
+@pytest.mark.parametrize("options", [("--wait",), ()])
+def test_a_run_that_still_loads_is_stopped_at_once_and_goes_on_later(loading, fake, options):
+    files, child = loading
+    stopped = files.run("stop", *options)
+    assert stopped.code == 0, stopped.err
+    assert ("Stopped. `routenator resume" if options else "Stopping at once: it was loading") in stopped.err
+    ended = finish(child)
+    assert ended.code == 130
+    assert "Give the same command again" in ended.err
+    assert not (files.run_dir / "control.sock").exists()
+    fake.answer = WRITER.answer
+    again = files.run()
+    assert again.code == 0, again.err
+    assert len(files.rows()) == 30
 
 
 @pytest.mark.parametrize("command", [("status",), ("pause",), ("resume",), ("stop",), ("set", "--max-in-flight", "3")])

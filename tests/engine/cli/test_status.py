@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from fakes.run_states import make_replica, make_state, make_worker
@@ -53,6 +54,16 @@ def test_what_is_committed_is_shown_where_no_process_answers(pid):
     assert ("It does not say more: it does not answer" in text) == (pid is not None)
     assert "1,190 of 1,500 rows delivered (79.3%)" in text
     assert "last minute: 740 samples" in text
+
+
+@pytest.mark.parametrize(("phase", "words"), [("loading", "It still loads"), ("writing", "it writes its dataset")])
+def test_a_process_without_workers_says_why_and_what_is_committed_is_shown(phase, words):
+    state = replace(make_state(), phase=phase, workers=())
+    text = shown(Look(LEDGER, 4711, state))
+    assert f"{phase}, process 4711" in text
+    assert words in text
+    assert "1,190 of 1,500 rows delivered (79.3%)" in text
+    assert "0 workers" not in text
 
 
 def test_json_holds_everything_at_work_or_nothing_of_it():

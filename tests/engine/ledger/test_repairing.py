@@ -5,8 +5,10 @@ import sqlite3
 from contextlib import closing, suppress
 
 import pytest
+import typer
 from factories import make_record
 
+from routenator.engine.cli import repair as command
 from routenator.engine.errors import RunError
 from routenator.engine.ledger import LedgerReader, LedgerWriter, RunDirectory
 from routenator.engine.ledger.repairing import repair_run
@@ -159,6 +161,7 @@ def test_lost_slots_are_open_again_and_can_be_filled(whole, truth, tmp_path):
     repairs = repair_run(path)
     assert repairs[0].fault is None
     assert repairs[1].fault is not None
+    assert repairs[1].lost is None, "the file does not tell"
     assert (path / "run-1.db.damaged-1").read_bytes().startswith(b"not a database")
     with LedgerReader(path) as reader:
         open_again = [key.slot for key in reader.open_slots(0) if key.slot < SAMPLES]
@@ -167,6 +170,27 @@ def test_lost_slots_are_open_again_and_can_be_filled(whole, truth, tmp_path):
     write_slots(path, open_again)
     with LedgerReader(path) as reader:
         assert reader.count_samples() == SAMPLES
+
+
+@pytest.mark.fault(33)
+def test_a_ledger_that_is_gone_is_made_anew_and_what_it_held_is_not_guessed(whole, truth, tmp_path, capsys):
+    path = tmp_path / "run"
+    shutil.copytree(whole, path)
+    for file in path.glob("run-1.db*"):
+        file.unlink()
+    with pytest.raises(typer.Exit) as caught:
+        command.repair(path)
+    assert caught.value.exit_code == 1
+    with LedgerReader(path) as reader:
+        blocks = list(reader.layout.blocks(1, PLANNED))
+        open_again = {key.slot for key in reader.open_slots(0)}
+    assert {slot for block in blocks for slot in block} <= open_again
+    said = " ".join(capsys.readouterr().err.split())
+    assert "run-1.db: damaged (the file is missing); 0 samples kept, how many are lost cannot be known" in said
+    named = "; ".join(f"{block[0]:,} to {block[-1]:,}" for block in blocks[:3])
+    slots = sum(map(len, blocks))
+    assert f"of its {slots:,} slots, all ({named}; and {len(blocks) - 3} blocks more) run again" in said
+    assert check_whole(path, truth)
 
 
 @pytest.mark.fault(33)

@@ -57,3 +57,21 @@ async def test_cancelled_retry_leaves_its_token_to_the_next():
         task.cancel()
     assert await asyncio.wait_for(tasks[5], 0.5)  # in the place of the first, not the sixth
     assert budget.waiting == 0
+
+
+@pytest.mark.fault(35)
+async def test_a_retry_that_is_cancelled_as_its_token_comes_gives_it_back():
+    budget = await drained()
+    goes, stays = (asyncio.create_task(budget.take(60.0)) for _ in range(2))
+    await asyncio.sleep(0)
+    for _ in range(int(1 / RETRIES_PER_CALL)):
+        budget.on_call()
+    assert budget.waiting == 1, "the first has its token, and has not run since"
+    goes.cancel()
+    # No clock: time alone would make the next token as well, a tenth of a second later.
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert goes.cancelled()
+    assert stays.done()
+    assert await stays
+    budget.close()

