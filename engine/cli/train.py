@@ -36,14 +36,14 @@ def train(
 
     Example: routenator train smollm2-cpu --data runs/demo --out models/demo
     """
-    from routenator.engine.training.base_model import TRAIN_PACKAGES, quieten_libraries, require_packages
+    from routenator.engine.training.base_model import TRAIN_PACKAGES, prepare_libraries, require_packages
     from routenator.engine.training.processes import is_first_process
 
     settings = _load_settings(recipe, {"model": model, "seed": seed, "max_steps": max_steps})
     require_packages(*TRAIN_PACKAGES, *(["bitsandbytes"] if settings.quantization == "nf4" else []))
     if gguf:
         require_packages("gguf")
-    quieten_libraries()
+    prepare_libraries()
     result = _train(settings, data, out, functions)
     if not is_first_process():
         return
