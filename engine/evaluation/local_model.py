@@ -14,7 +14,7 @@ from typing import Any, Self
 from routenator.engine.errors import Fault, InputError, RunError
 from routenator.engine.evaluation.golden import GoldenRow
 from routenator.engine.evaluation.predictions import Prediction
-from routenator.engine.training.base_model import load_tokenizer, quieten_libraries, resolve_checkpoint
+from routenator.engine.training.base_model import load_tokenizer, prepare_libraries, resolve_checkpoint
 from routenator.engine.training.prompts import CallPrompter
 from routenator.engine.training.settings import ToolsInPrompt
 from routenator.engine.training.trainer import STATE_FILE
@@ -52,7 +52,7 @@ class LocalModel:
             RunError: A package is missing.
         """
         _require_packages()
-        quieten_libraries()
+        prepare_libraries()
         import torch
         from transformers import AutoModelForCausalLM
 

@@ -103,6 +103,11 @@ class TokenizedRows:
     labels: list[list[int]]
     too_long: int
 
+    @property
+    def longest_call(self) -> int:
+        """Most tokens that any answer has."""
+        return max((sum(label != -100 for label in row) for row in self.labels), default=0)
+
 
 def tokenize_rows(rows: Iterable[TrainRow], prompter: CallPrompter, tokenizer: Any, max_tokens: int) -> TokenizedRows:
     """Render and tokenise; prompt and answer apart, so that no token spans both and evaluation sees the same prompt.

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from routenator.engine.errors import TrainingError
+from routenator.engine.training.processes import local_rank
 from routenator.engine.training.settings import TrainSettings
 
 _BYTES = {"float32": 4.0, "bfloat16": 2.0}
@@ -41,30 +42,36 @@ class ModelShape:
     vocabulary: int
 
 
-def estimate_gb(shape: ModelShape, settings: TrainSettings, tokens: int) -> float:
+def estimate_gb(shape: ModelShape, settings: TrainSettings, tokens: int, call_tokens: int, processes: int = 1) -> float:
     """Peak memory of one device in GB: an estimate, within about a third.
 
     Args:
         shape: The model's.
         settings: The recipe.
         tokens: Longest example, in tokens.
+        call_tokens: Longest call: logits are made for these only.
+        processes: How many share the model under FSDP. Each loads all of it before it keeps its part.
     """
     width = _BYTES[settings.dtype]
     linear = _NF4_BYTES if settings.quantization == "nf4" else width
     weights = (shape.parameters - shape.embedding) * linear + shape.embedding * width
+    adapters = shape.adapters * _ADAPTER_BYTES
     batch_tokens = settings.batch_size * tokens
-    layers = 2 if settings.gradient_checkpointing else shape.layers
-    activations = batch_tokens * shape.hidden * layers * _ACTIVATIONS_OF_A_LAYER * width / 2
-    logits = batch_tokens * shape.vocabulary * 4 * 3  # the logits, their softmax and its gradient in float32
-    return (weights + shape.adapters * _ADAPTER_BYTES + activations + logits) / 1e9 + _RUNTIME_GB
+    whole_layers = 1 if settings.gradient_checkpointing else shape.layers
+    kept_inputs = shape.layers if settings.gradient_checkpointing else 0
+    activations = batch_tokens * shape.hidden * width * (whole_layers * _ACTIVATIONS_OF_A_LAYER / 2 + kept_inputs)
+    logits = settings.batch_size * call_tokens * shape.vocabulary * 4 * 3  # logits, softmax and gradient in float32
+    parts = processes if settings.fsdp else 1
+    training = (weights + adapters) / parts + activations + logits
+    return max(weights, training) / 1e9 + _RUNTIME_GB
 
 
 def available_gb() -> float:
-    """Memory that can still be had on the first GPU, or on the machine where there is none."""
+    """Memory that can still be had on this process's GPU, or on the machine where there is none."""
     import torch
 
     if torch.cuda.is_available():
-        free: int = torch.cuda.mem_get_info()[0]
+        free: int = torch.cuda.mem_get_info(local_rank())[0]
         return free / 1e9
     with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123 - no file of ours
         fields = dict(line.split(":", 1) for line in file)

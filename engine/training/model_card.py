@@ -21,6 +21,7 @@ class CardFacts:
         validation_rows: Rows that chose the step.
         functions: Names of the functions.
         steps: Optimizer steps.
+        stopped_early: The validation loss had not fallen for the recipe's patience.
         train_seconds: Wall time.
         validation_loss: Of the adapter, nats for each token of the call; ``None`` without validation rows.
         versions: Library → version.
@@ -33,6 +34,7 @@ class CardFacts:
     validation_rows: int
     functions: Sequence[str]
     steps: int
+    stopped_early: bool
     train_seconds: float
     validation_loss: float | None
     versions: Mapping[str, str]
@@ -49,7 +51,7 @@ def write_card(facts: CardFacts, settings: TrainSettings) -> str:
         ("SHA-256 of the rows", facts.rows_sha256),
         ("training rows", f"{facts.train_rows:,}"),
         ("validation rows", f"{facts.validation_rows:,}"),
-        ("optimizer steps", f"{facts.steps:,}"),
+        ("optimizer steps", f"{facts.steps:,}" + (", until the validation loss no longer fell" * facts.stopped_early)),
         ("validation loss", loss),
         ("time", f"{facts.train_seconds / 60:.0f} min"),
         ("quantization", quantization),

@@ -20,7 +20,9 @@ from typing import Any
 from routenator.engine.datasets.atomic_file import atomic_file
 from routenator.engine.errors import TrainingError
 from routenator.engine.training.base_model import load_base
+from routenator.engine.training.call_loss import make_trainer_class
 from routenator.engine.training.examples import TokenizedRows
+from routenator.engine.training.processes import is_first_process, process_count
 from routenator.engine.training.settings import TrainSettings
 
 ADAPTER = "adapter"
@@ -90,11 +92,11 @@ def train_adapter(
     from peft import LoraConfig
     from transformers import EarlyStoppingCallback, PrinterCallback
     from transformers.trainer_utils import get_last_checkpoint
-    from trl import SFTTrainer
 
     has_validation = bool(validation.input_ids)
-    steps = count_steps(len(train.input_ids), settings)
-    arguments = _arguments(settings, out, steps, has_validation, on_cpu=not torch.cuda.is_available())
+    steps = count_steps(len(train.input_ids), settings, process_count())
+    on_cpu = not torch.cuda.is_available()
+    arguments = _arguments(settings, out, steps, has_validation, on_cpu)
     progress = _make_progress(say, steps)
     callbacks = [progress]
     if has_validation:
@@ -110,7 +112,7 @@ def train_adapter(
     def to_dataset(rows: TokenizedRows) -> Any:
         return Dataset.from_dict({"input_ids": rows.input_ids, "labels": rows.labels})
 
-    trainer = SFTTrainer(
+    trainer = make_trainer_class(on_cpu)(
         model=load_base(checkpoint, settings),
         args=arguments,
         train_dataset=to_dataset(train),
@@ -136,8 +138,9 @@ def train_adapter(
     state = trainer.state
     interrupted = bool(progress.interrupted)
     if not interrupted:
-        trainer.save_model(str(out / ADAPTER))
-        tokenizer.save_pretrained(out / ADAPTER)
+        trainer.save_model(str(out / ADAPTER))  # all processes: sharded weights are gathered
+        if is_first_process():
+            tokenizer.save_pretrained(out / ADAPTER)
     return TrainResult(
         adapter=out / ADAPTER,
         steps=state.global_step,
@@ -152,12 +155,17 @@ def train_adapter(
 def _arguments(settings: TrainSettings, out: Path, steps: int, has_validation: bool, on_cpu: bool) -> Any:
     from trl import SFTConfig
 
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"gradient_checkpointing": settings.gradient_checkpointing}
     if settings.fsdp:
-        options["fsdp"] = "full_shard auto_wrap"
-        options["fsdp_config"] = {"activation_checkpointing": settings.gradient_checkpointing}
-    else:
-        options["gradient_checkpointing"] = settings.gradient_checkpointing
+        # FSDP recomputes for itself: the model's own way would gather every layer a second time. Weights in 4 bits
+        # are not handed out by the first process, so that every process reads the checkpoint (see load_base).
+        options["gradient_checkpointing"] = False
+        options["fsdp"] = True
+        options["fsdp_config"] = {
+            "version": 2,
+            "activation_checkpointing": settings.gradient_checkpointing,
+            "cpu_ram_efficient_loading": False,
+        }
     return SFTConfig(
         output_dir=str(out / CHECKPOINTS),
         max_steps=steps,

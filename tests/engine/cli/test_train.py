@@ -1,0 +1,130 @@
+"""The command line in processes of its own; where torch is missing these tests are skipped (`just test-train`)."""
+
+import importlib.util
+import json
+import signal
+import sys
+
+import pytest
+from fakes.tiny_training import run, start, write_checkpoint, write_files
+
+WANTED = ("torch", "transformers", "peft", "trl", "accelerate", "bitsandbytes")
+MISSING = [name for name in WANTED if importlib.util.find_spec(name) is None]
+pytestmark = [
+    pytest.mark.skipif(bool(MISSING), reason=f"training needs {', '.join(MISSING)}: just test-train"),
+    pytest.mark.timeout(600),
+]
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    return write_checkpoint(tmp_path_factory.mktemp("base") / "tiny")
+
+
+@pytest.fixture
+def files(base, tmp_path):
+    def write(rows=40, **recipe):
+        return write_files(tmp_path, rows, **({"model": str(base)} | recipe))
+
+    return write
+
+
+def test_training_leaves_adapter_plot_card_state_and_a_merged_checkpoint(files, tmp_path):
+    code, out, err = run([*files(quantization="nf4"), "--merge", "--json"])
+    assert code == 0, err
+    folder = tmp_path / "out"
+    assert (folder / "adapter" / "adapter_model.safetensors").is_file()
+    assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
+    card = (folder / "README.md").read_text()
+    assert "optimizer steps | 3 |" in card
+    assert "4-bit NF4 with double quantization" in card
+    state = json.loads((folder / "training.json").read_text())
+    assert state["finished"]
+    assert state["steps"] == 3
+    assert json.loads(out)["steps"] == 3
+    assert "min left" in err
+
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    merged = AutoModelForCausalLM.from_pretrained(folder / "merged")
+    assert merged.config.num_hidden_layers == 1
+    assert AutoTokenizer.from_pretrained(folder / "merged")("cat")["input_ids"]
+
+
+def test_a_killed_training_goes_on_to_the_same_number_of_steps(files, tmp_path):
+    arguments = files(max_steps=60, eval_steps=5, patience=100)
+    child = start(arguments)
+    said = []
+    for line in child.stderr:
+        said.append(line)
+        if line.startswith("step 20/60"):
+            break
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL, "".join(said)
+    code, _, err = run(arguments)
+    assert code == 0, err
+    assert "Going on from checkpoint-" in err
+    state = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert state["steps"] == 60
+    assert len({entry["step"] for entry in state["history"] if "eval_loss" in entry}) == 12
+    code, _, err = run(arguments)
+    assert code == 0
+    assert "holds this training already" in err
+
+
+def test_training_ends_early_when_the_validation_loss_no_longer_falls(files, tmp_path):
+    code, _, err = run(files(max_steps=200, eval_steps=2, patience=2, learning_rate=0.9))
+    assert code == 0, err
+    state = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert state["stopped_early"]
+    assert state["steps"] < 200
+    looks = {entry["step"]: entry["eval_loss"] for entry in state["history"] if "eval_loss" in entry}
+    assert state["best_validation_loss"] == min(looks.values())
+    assert "no longer fell" in err
+    assert "no longer fell" in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("fsdp", [False, True])
+def test_two_processes_train_one_adapter_and_only_the_first_speaks(files, tmp_path, fsdp):
+    launcher = (sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2")
+    child = start(files(fsdp=fsdp, dtype="bfloat16", quantization="nf4"), launcher)
+    _, err = child.communicate()
+    assert child.returncode == 0, err
+    assert err.count("rows to learn") == 1
+    assert json.loads((tmp_path / "out" / "training.json").read_text())["steps"] == 3
+
+    from safetensors.torch import load_file
+
+    weights = load_file(tmp_path / "out" / "adapter" / "adapter_model.safetensors")
+    assert weights["base_model.model.model.layers.0.mlp.up_proj.lora_A.weight"].shape == (16, 16)
+
+
+def one_message(err):
+    assert "Traceback" not in err
+    return " ".join(err.split())
+
+
+def test_what_cannot_work_is_one_message_before_work_starts(files, tmp_path):
+    for change, code, message in (
+        ({"model": str(tmp_path / "nowhere")}, 2, "is no checkpoint"),
+        ({"rows": 0}, 2, "holds no rows"),
+        ({"batch_size": 4096, "max_tokens": 1_000_000, "rows": 40_000}, 1, "training needs about"),
+    ):
+        found, _, err = run(files(**change))
+        assert message in one_message(err)
+        assert found == code
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_quantizer_is_said_with_the_command_that_brings_it(files, tmp_path):
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked" / "sitecustomize.py").write_text(
+        "import importlib.util as util\nfind = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name == 'bitsandbytes' else find(name, *rest)\n"
+    )
+    import os
+
+    path = os.pathsep.join([str(tmp_path / "blocked"), os.environ.get("PYTHONPATH", "")])
+    code, _, err = run(files(quantization="nf4"), PYTHONPATH=path)
+    assert code == 1
+    assert "training needs bitsandbytes, which is not installed" in one_message(err)
