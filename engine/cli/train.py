@@ -59,14 +59,6 @@ def train(
         say(f"Measure it: routenator evaluate {out}/adapter --golden GOLDEN.jsonl")
 
 
-<<<<<<< HEAD
-def load_settings(recipe: str, overrides: dict[str, Any]) -> TrainSettings:
-    """A training recipe by its path or its shipped name, with what the command line says in place of it.
-
-    Raises:
-        ConfigError: There is none, or it has faults.
-    """
-=======
 def say(message: str) -> None:
     """One line for the person at the terminal, from the first of several processes."""
     from routenator.engine.training.processes import is_first_process
@@ -75,8 +67,12 @@ def say(message: str) -> None:
         say_here(message)
 
 
-def _load_settings(recipe: str, overrides: dict[str, Any]) -> TrainSettings:
->>>>>>> wt-train
+def load_settings(recipe: str, overrides: dict[str, Any]) -> TrainSettings:
+    """A training recipe by its path or its shipped name, with what the command line says in place of it.
+
+    Raises:
+        ConfigError: There is none, or it has faults.
+    """
     from importlib import resources
 
     from routenator.engine.errors import ConfigError, Fault
