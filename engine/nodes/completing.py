@@ -12,15 +12,16 @@ from routenator.engine.deps import Deps
 from routenator.engine.errors import AuthError, EndpointError, PromptError, SampleError
 from routenator.engine.llm.chat import ChatReply, ChatRequest, Choice, to_completion
 from routenator.engine.llm.structured import parse_json
-from routenator.engine.nodes.attempting import Task, keywords_for, make_candidate, next_task
+from routenator.engine.nodes.attempting import Task, fits_stratum, keywords_for, make_candidate, next_task
 from routenator.engine.prompting.examples import Example, Messages
 from routenator.engine.prompting.grammar import Grammar
-from routenator.engine.prompting.guide import guide_schema, guide_values, has_room
+from routenator.engine.prompting.guide import guide_schema, has_room
 from routenator.engine.prompting.template import PromptTemplate
+from routenator.engine.prompting.value_guide import guide_values
 from routenator.engine.prompting.variables import example_variables, sample_variables
 from routenator.engine.sample import Attempt, Candidate, Completion, derive_seed
 from routenator.engine.state import SampleState, SampleUpdate
-from routenator.engine.validation.spans import find_spans
+from routenator.engine.validation.spans import Spans, find_spans
 
 MAX_TOKENS_FACTOR = 2
 """A truncated reply's next attempt gets this many times the room."""
@@ -125,7 +126,7 @@ def _build_request(
     stratum, meta = task.stratum, template.meta
     previous = state["attempts"][-1] if state["tries"] else None
     keywords = keywords_for(deps, stratum)
-    opening = _choose_opening(task, template, bool(keywords) and not task.values)
+    opening = _choose_opening(task, template, bool(keywords))
 
     def render_turns(examples: list[Example]) -> Messages:
         return template.render_turns(
@@ -137,7 +138,12 @@ def _build_request(
     messages = template.render(variables, turns)
     schema = meta.answer_schema
     if meta.guided and task.values:
-        schema = guide_values(schema, _order_values(deps, task), opening, stratum.phrasing)
+        draft = _draft(deps, task)
+        if draft is not None:
+            order = sorted(draft.places.values(), key=lambda span: span.start)
+            gaps = [len(words) for words in draft.words_between()]
+            values = [span.value for span in order]
+            schema = guide_values(schema, stratum, values, gaps, opening, derive_seed(task.seed, "guide"))
     elif meta.guided:
         schema = guide_schema(schema, stratum, keywords, opening, derive_seed(task.seed, "guide"))
     shown = messages
@@ -163,17 +169,16 @@ def _build_request(
     return request, tuple(shown)
 
 
-def _order_values(deps: Deps, task: Task) -> list[str]:
-    """The values in the order in which one of the pack's grammars would say them, or else as they were walked."""
-    seed = derive_seed(task.seed, "order")
+def _draft(deps: Deps, task: Task) -> Spans | None:
+    """Where the values stand in a sentence of the pack's grammars that fits the stratum; ``None`` without one."""
+    seed = derive_seed(task.seed, "draft")
     grammar = deps.prompts.choose(replace(task.stratum, route="heuristic"), seed)
-    sentence = None
-    if isinstance(grammar, Grammar) and grammar.argument_names:
-        sentence, _ = grammar.say(task.stratum.phrasing, task.values, seed, lambda _: True)
-    if sentence is None:
-        return list(task.values.values())
-    places = find_spans(sentence, task.values).places
-    return [task.values[name] for name in sorted(places, key=lambda name: places[name].start)]
+    if not isinstance(grammar, Grammar) or not grammar.argument_names:
+        return None
+    sentence, _ = grammar.say(
+        task.stratum.phrasing, task.values, seed, lambda text: fits_stratum(deps, task.stratum, text)
+    )
+    return None if sentence is None else find_spans(sentence, task.values)
 
 
 def _choose_opening(task: Task, template: PromptTemplate, with_keyword: bool) -> str:

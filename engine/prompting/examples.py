@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from pydantic import Field, ValidationError
 
 from routenator.engine.config import Strict
 from routenator.engine.errors import Fault, PromptError
-from routenator.engine.sample import Stratum
+from routenator.engine.sample import ANY, Stratum
 from routenator.engine.yaml_source import read_text
 
 EXAMPLES_FILE = "examples.jsonl"
 Messages = tuple[dict[str, Any], ...]
 """Chat messages in OpenAI's form."""
 _AXIS_WEIGHTS = {"phrasing": 3, "keyword_position": 3, "length": 2}
-_ARGUMENTS_WEIGHT = 6
-"""For the same arguments; a part of it for some of them."""
 
 
 class Example(Strict):
@@ -67,6 +65,16 @@ def load_examples(folders: Iterable[Path]) -> tuple[Example, ...]:
     return tuple(examples)
 
 
+class ExampleKind(NamedTuple):
+    """Slots of one kind are shown the same examples."""
+
+    function: str
+    language: str
+    phrasing: str
+    keyword_position: str
+    length: str
+
+
 @dataclass(frozen=True)
 class ExampleBank:
     """Examples with the stratum that each would fill.
@@ -78,8 +86,8 @@ class ExampleBank:
 
     measured: tuple[tuple[Example, Stratum], ...]
     queries: frozenset[str] = frozenset()
-    _chosen: dict[tuple[str, ...], list[Example]] = field(default_factory=dict, compare=False)
-    _rendered: dict[tuple[str, ...], Messages] = field(default_factory=dict, compare=False)
+    _chosen: dict[tuple[ExampleKind, int], list[Example]] = field(default_factory=dict, compare=False)
+    _rendered: dict[tuple[ExampleKind, str], Messages] = field(default_factory=dict, compare=False)
 
     @classmethod
     def build(cls, examples: Iterable[Example], measure: Callable[[Example], Stratum]) -> ExampleBank:
@@ -93,10 +101,11 @@ class ExampleBank:
         The same for every slot of this kind: a server that has seen a prompt's beginning reuses it, and on the embedded
         model a request with a known beginning costs a third of the CPU of one with a new one. What varies is the walk.
         """
-        key = (*example_kind(stratum), str(count))
+        kind = example_kind(stratum)
+        key = (kind, count)
         if key not in self._chosen:
-            eligible = [item for item in self.measured if (item[0].function, item[0].language) == key[:2]]
-            ranked = sorted(eligible, key=lambda item: -_likeness(item[1], stratum))
+            eligible = [item for item in self.measured if (item[0].function, item[0].language) == kind[:2]]
+            ranked = sorted(eligible, key=lambda item: -_likeness(item[1], kind))
             self._chosen[key] = _spread(ranked, count)
         return self._chosen[key]
 
@@ -107,18 +116,21 @@ class ExampleBank:
 
         The few-shot turns are most of a prompt; rendering them for each sample costs more CPU than sending it.
         """
-        key = (*example_kind(stratum), template)
+        key = (example_kind(stratum), template)
         if key not in self._rendered:
             self._rendered[key] = render(self.choose(stratum, count))
         return self._rendered[key]
 
 
-def example_kind(stratum: Stratum) -> tuple[str, ...]:
-    """What chooses the examples for a slot, and what their turns say of it."""
-    return (
-        *(stratum.function, stratum.language, stratum.phrasing, stratum.keyword_position, stratum.length),
-        stratum.arguments,
-    )
+def example_kind(stratum: Stratum) -> ExampleKind:
+    """What chooses the examples for a slot.
+
+    Where arguments are spoken it is the phrasing alone: hundreds of combinations of arguments would each be a beginning
+    of a prompt that no server has seen.
+    """
+    if stratum.arguments != ANY:
+        return ExampleKind(stratum.function, stratum.language, stratum.phrasing, ANY, ANY)
+    return ExampleKind(stratum.function, stratum.language, stratum.phrasing, stratum.keyword_position, stratum.length)
 
 
 def _spread(ranked: list[tuple[Example, Stratum]], count: int) -> list[Example]:
@@ -131,11 +143,10 @@ def _spread(ranked: list[tuple[Example, Stratum]], count: int) -> list[Example]:
     return taken[::-1]
 
 
-def _likeness(example: Stratum, stratum: Stratum) -> float:
-    together = example.present | stratum.present
-    score = _ARGUMENTS_WEIGHT * len(example.present & stratum.present) / len(together) if together else 0.0
+def _likeness(example: Stratum, kind: ExampleKind) -> float:
+    score = 0.0
     for axis, weight in _AXIS_WEIGHTS.items():
-        wanted, got = getattr(stratum, axis), getattr(example, axis)
+        wanted, got = getattr(kind, axis), getattr(example, axis)
         if axis == "length" and "-" in wanted:
             low, high = map(int, wanted.split("-"))
             words = int(got)

@@ -17,10 +17,8 @@ from routenator.engine.routing.targets import KEYWORD_POSITIONS, parse_length_ba
 from routenator.engine.sample import ANY, Stratum
 
 # Plain words: a model that is short of room for another word hides it behind a hyphen or runs two together.
-_WORD = r"[A-Za-z]{1,13}('s)?,?"
-_LAST_WORD = r"[A-Za-z]{2,13}"
-MAX_WORDS_BETWEEN = 4
-"""Free words before, between and after values that are spoken."""
+WORD = r"[A-Za-z]{1,13}('s)?,?"
+LAST_WORD = r"[A-Za-z]{2,13}"
 
 
 def guide_schema(
@@ -30,18 +28,6 @@ def guide_schema(
     if stratum.length == ANY:
         return schema
     pattern = build_pattern(stratum, keywords, opening, random.Random(seed))
-    query = {**schema["properties"]["query"], "pattern": pattern}
-    return {**schema, "properties": {**schema["properties"], "query": query}}
-
-
-def guide_values(schema: dict[str, Any], values: Sequence[str], opening: str, phrasing: str) -> dict[str, Any]:
-    """``schema`` with a pattern for ``query``: ``opening``, then the values in this order with a few words between."""
-    lead = f"{_escape(opening)} " if opening else ""
-    between = f" {_repeat(f'{_WORD} ', 0, MAX_WORDS_BETWEEN)}"
-    said = between.join(map(_escape, values))
-    tail = _repeat(f" {_WORD}", 0, MAX_WORDS_BETWEEN)
-    mark = r"\?" if phrasing == "question" else ""
-    pattern = f"^{lead}{_repeat(f'{_WORD} ', 0, MAX_WORDS_BETWEEN)}{said}{tail}{mark}$"
     query = {**schema["properties"]["query"], "pattern": pattern}
     return {**schema, "properties": {**schema["properties"], "query": query}}
 
@@ -78,7 +64,7 @@ def build_pattern(stratum: Stratum, keywords: Sequence[str], opening: str, rng: 
     """
     low, high = parse_length_band(stratum.length)
     lead = len(opening.split())
-    start = f"{_escape(opening)} " if lead else ""
+    start = f"{escape_literal(opening)} " if lead else ""
     mark = r"\?" if stratum.phrasing == "question" else ""
     if keywords and stratum.keyword_position in KEYWORD_POSITIONS[:3]:
         size = len(rng.choice(keywords).split())
@@ -91,24 +77,26 @@ def build_pattern(stratum: Stratum, keywords: Sequence[str], opening: str, rng: 
                 places.pop(rng.choice((0, -1)))
             least = max(low - places[0], words - places[-1] - 1) - size
             most = min(high - places[-1], words - places[0] + 1) - size
-            named = "|".join(_escape(keyword) for keyword in keywords if len(keyword.split()) == size)
-            before = _repeat(f"{_WORD} ", places[0] - lead, places[-1] - lead)
+            named = "|".join(escape_literal(keyword) for keyword in keywords if len(keyword.split()) == size)
+            before = repeat_pattern(f"{WORD} ", places[0] - lead, places[-1] - lead)
             return f"^{start}{before}({named}){_tail(max(0, least), most)}{mark}$"
     least, most = max(1, low - lead), max(1, high - lead)
-    return f"^{start}{_repeat(f'{_WORD} ', least - 1, most - 1)}{_LAST_WORD}{mark}$"
+    return f"^{start}{repeat_pattern(f'{WORD} ', least - 1, most - 1)}{LAST_WORD}{mark}$"
 
 
 def _tail(least: int, most: int) -> str:
     """Words after the keyword, each behind a space; the last one without a comma."""
     if most == 0:
         return ""
-    tail = f"{_repeat(f' {_WORD}', max(0, least - 1), most - 1)} {_LAST_WORD}"
+    tail = f"{repeat_pattern(f' {WORD}', max(0, least - 1), most - 1)} {LAST_WORD}"
     return f"({tail})?" if least == 0 else tail
 
 
-def _repeat(part: str, least: int, most: int) -> str:
+def repeat_pattern(part: str, least: int, most: int) -> str:
+    """``part`` ``least`` to ``most`` times."""
     return "" if most == 0 else f"({part}){{{least},{most}}}"
 
 
-def _escape(text: str) -> str:
+def escape_literal(text: str) -> str:
+    """``text`` as a pattern that matches just it; spaces and hyphens stay, for servers with simple grammars."""
     return re.escape(text).replace("\\ ", " ").replace("\\-", "-")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from routenator.engine.domain.pack import DomainPack
@@ -23,10 +23,13 @@ class OutsideWords:
     Attributes:
         carrier: Folded words of the pack's grammars, of its examples outside their values, and by which people ask.
         closed: Phrases that say an argument.
+        named: Function → words of the labels of its arguments' nodes that are no carrier: outside a value they may say
+            an argument that the row does not have.
     """
 
     carrier: frozenset[str]
     closed: ClosedValues
+    named: Mapping[str, frozenset[str]]
 
     @classmethod
     def build(
@@ -50,4 +53,12 @@ class OutsideWords:
             FUNCTION_WORDS, lexicon.verbs, features.WH_OPENERS, features.MODAL_OPENERS, features.SUBJECTS, _COURTESIES
         )
         spoken = {function: roles.spoken for function, roles in pack.spec.roles.items() if roles.spoken}
-        return cls(carrier, ClosedValues.collect(spoken, pack.nodes, carrier))
+        words_of: dict[str, set[str]] = {}
+        for node in pack.nodes:
+            texts = (node.label, *node.aliases)
+            words_of.setdefault(node.type, set()).update(word for text in texts for word in fold_words(text))
+        named = {
+            function: frozenset().union(*(words_of.get(node_type, ()) for node_type in types.values())) - carrier
+            for function, types in spoken.items()
+        }
+        return cls(carrier, ClosedValues.collect(spoken, pack.nodes, carrier), named)

@@ -60,13 +60,21 @@ def check_absent_said(case: Case) -> Iterator[Finding]:
 
 
 def check_carrier(case: Case) -> Iterator[Finding]:
-    """``unlabelled``: the words around the values are the carrier's own; one may be misspelt where noise is wanted."""
+    """``unlabelled``: no word around the values is a number, or of a name or value that the function could take.
+
+    One may be, where noise is wanted: a misspelt word can look like anything.
+    """
     if case.outside is None:
         return
-    carrier = case.outside.carrier
-    unknown = [word for words in case.spoken.words_between() for word in words if word not in carrier]
+    outside, names = case.outside, case.outside.named.get(case.stratum.function, frozenset())
+    unknown = [
+        word
+        for words in case.spoken.words_between()
+        for word in words
+        if word in names or (word not in outside.carrier and any(map(str.isdigit, word)))
+    ]
     if len(unknown) > (case.stratum.noise == "typo"):
-        named = list(dict.fromkeys(unknown))
-        said = " and ".join(f"'{word}'" for word in named)
-        rest = "is in no argument; leave it out" if len(named) == 1 else "are in no argument; leave them out"
-        yield Finding("unlabelled", f"{said} {rest}.", "rules")
+        said = list(dict.fromkeys(unknown))
+        listed = " and ".join(f"'{word}'" for word in said)
+        rest = "is in no argument; leave it out" if len(said) == 1 else "are in no argument; leave them out"
+        yield Finding("unlabelled", f"{listed} {rest}.", "rules")
