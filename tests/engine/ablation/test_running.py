@@ -64,6 +64,7 @@ def test_commands_are_those_of_the_command_line_with_the_same_rows_steps_and_see
     generate = next(step for step in steps if step.name == "heuristic-only/seed-2/generate")
     recipe = generate.files[cell / "recipe.yaml"]
     assert "rows: 8\n" in recipe and "seed: 2\n" in recipe and "heuristic: 1.0" in recipe
+    assert "max_rounds: 50\n" in recipe, "a slot is not given up while others go on"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,10 @@ def test_the_folder_of_changed_inputs_is_made_anew_and_of_the_same_inputs_gone_o
 def test_a_step_that_fails_holds_up_only_those_that_need_it_and_says_what_its_log_says(fakes, monkeypatch):
     monkeypatch.setenv("FAKE_FAIL", "router/seed-1 train")
     outcome = run_fakes(fake_plan(fakes.out))
-    assert outcome.failed == {"router/seed-1/train": "fake router/seed-1 train\nthe server is on fire"}
+    assert list(outcome.failed) == ["router/seed-1/train"]
+    assert outcome.failed["router/seed-1/train"].startswith(
+        "fake router/seed-1 train\nthe server is on fire\n(exit code 3"
+    )
     assert outcome.waiting == ["router/seed-1/evaluate"]
     assert fakes.take_journal() == [name for name in ALL if name != "router/seed-1 evaluate"]
     monkeypatch.delenv("FAKE_FAIL")
