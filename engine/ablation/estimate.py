@@ -25,6 +25,7 @@ class Estimate:
 def estimate_step(step: Step, steps: Iterable[Step], records: Mapping[str, Record]) -> Estimate:
     """How long ``step`` takes: as steps of its kind and arm did, else as those of its kind, else a first guess.
 
+    What rows cost depends on the arm: a grammar's are free. So another arm's speed only raises the first guess of rows.
     Only steps that ended in one go count: of others it is not known what they had spent before a kill.
     """
     whole = [
@@ -35,11 +36,15 @@ def estimate_step(step: Step, steps: Iterable[Step], records: Mapping[str, Recor
         and record.finished
         and record.starts == 1
     ]
-    if ours := [found for found in whole if found[0] == step.arm]:
-        whole = ours
-    if whole:
-        return Estimate(sum(w[1] for w in whole) / sum(w[2] for w in whole) * step.size, measured=True)
-    return Estimate(START_S + FIRST_GUESS_S[step.kind] * step.size, measured=False)
+    ours = [found for found in whole if found[0] == step.arm]
+    found = ours or whole
+    guess_s = START_S + FIRST_GUESS_S[step.kind] * step.size
+    if not found:
+        return Estimate(guess_s, measured=False)
+    seconds = sum(f[1] for f in found) / sum(f[2] for f in found) * step.size
+    if step.kind == "generate" and not ours:
+        return Estimate(max(guess_s, seconds), measured=False)
+    return Estimate(seconds, measured=True)
 
 
 def in_words(seconds: float) -> str:

@@ -144,7 +144,7 @@ def _run_step(step: Step, folder: AblationFolder, stop: _Stop, listener: Listene
         stop.child = None
     problem = None
     if code != 0:
-        problem = _read_tail(step.log, start) or f"exit code {code}"
+        problem = f"{_read_tail(step.log, start)}\n(exit code {code}; the whole log: {step.log})".strip()
     elif not step.result.is_file():
         problem = f"it ended without {step.result}"
     folder.end(step, time.monotonic() - began, finished=problem is None, problem=None if stop.is_asked() else problem)

@@ -22,6 +22,8 @@ ROUTENATOR = (sys.executable, "-m", "routenator")
 """The command line of this interpreter."""
 NO_EARLY_STOP = 1_000_000_000
 """Looks at the validation loss before training ends early: never, so that all arms make the same steps."""
+MAX_ROUNDS = 50
+"""Refills of a slot, the most that a recipe may ask for: an arm that is short of a row is not compared."""
 
 _NOT_IDENTITY = ("pack", "endpoints", "max_in_flight", "max_rounds", "traces")
 """Keys of a generation recipe that leave its rows as they are, or that have a digest of their own."""
@@ -116,7 +118,7 @@ def make_steps(plan: AblationPlan, program: tuple[str, ...] = ROUTENATOR) -> tup
 
 def _steps_of(plan: AblationPlan, arm: Arm, seed: int, program: tuple[str, ...]) -> Iterator[Step]:
     cell, prefix = plan.cell(arm.name, seed), f"{arm.name}/seed-{seed}"
-    recipe = arm.recipe.model_dump(mode="json") | {"seed": seed}
+    recipe = arm.recipe.model_dump(mode="json") | {"seed": seed, "max_rounds": MAX_ROUNDS}
     recipe_file, run = cell / "recipe.yaml", cell / "run"
     generate = Step(
         name=f"{prefix}/generate",
