@@ -170,7 +170,7 @@ def _restrict_prompts(library: PromptLibrary, names: tuple[str, ...]) -> PromptL
     if unknown := [name for name in names if name not in writers]:
         fix = f"Name some of {', '.join(sorted(writers))}"
         raise ConfigError([Fault("recipe", f"there is no prompt {name!r}", fix, field="prompts") for name in unknown])
-    return PromptLibrary({n: p for n, p in library.prompts.items() if n in names or n.startswith("judge/")})
+    return library.restrict(names)
 
 
 def _known_examples(folders: list[Path], pack: DomainPack) -> list[Example]:

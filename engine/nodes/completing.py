@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import replace
 from typing import Any
 
 from routenator.engine.config import Role
@@ -14,7 +13,6 @@ from routenator.engine.llm.chat import ChatReply, ChatRequest, Choice, to_comple
 from routenator.engine.llm.structured import parse_json
 from routenator.engine.nodes.attempting import Task, fits_stratum, keywords_for, make_candidate, next_task
 from routenator.engine.prompting.examples import Example, Messages
-from routenator.engine.prompting.grammar import Grammar
 from routenator.engine.prompting.guide import guide_schema, has_room
 from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.prompting.value_guide import guide_values
@@ -172,11 +170,13 @@ def _build_request(
 def _draft(deps: Deps, task: Task) -> Spans | None:
     """Where the values stand in a sentence of the pack's grammars that fits the stratum; ``None`` without one."""
     seed = derive_seed(task.seed, "draft")
-    grammar = deps.prompts.choose(replace(task.stratum, route="heuristic"), seed)
-    if not isinstance(grammar, Grammar) or not grammar.argument_names:
+    grammars = deps.prompts.drafts.get(task.stratum.function)
+    if not grammars:
         return None
-    sentence, _ = grammar.say(
-        task.stratum.phrasing, task.values, seed, lambda text: fits_stratum(deps, task.stratum, text)
+    sentence, _ = (
+        random.Random(seed)
+        .choice(grammars)
+        .say(task.stratum.phrasing, task.values, seed, lambda text: fits_stratum(deps, task.stratum, text))
     )
     return None if sentence is None else find_spans(sentence, task.values)
 

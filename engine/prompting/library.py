@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -48,6 +48,9 @@ class PromptLibrary:
     prompts: Mapping[str, Prompt]
     spoken: frozenset[str] = frozenset()
     """Functions whose arguments are spoken: only grammars over their arguments serve them."""
+    drafts: Mapping[str, tuple[Grammar, ...]] = field(default_factory=dict)
+    """Function whose arguments are spoken → the grammars over them, whether or not they serve: their sentences lend
+    the prompts of weak models their skeleton."""
 
     @classmethod
     def load(
@@ -81,7 +84,14 @@ class PromptLibrary:
                         prompts[prompt.name] = prompt
         if faults:
             raise PromptError(faults)
-        return cls(prompts, frozenset(arguments))
+        grammars = [prompt for prompt in prompts.values() if isinstance(prompt, Grammar) and prompt.argument_names]
+        drafts = {name: tuple(g for g in grammars if name in g.meta.functions) for name in arguments}
+        return cls(prompts, frozenset(arguments), drafts)
+
+    def restrict(self, names: Collection[str]) -> PromptLibrary:
+        """These prompts, and the judge's."""
+        kept = {name: prompt for name, prompt in self.prompts.items() if name in names or name.startswith("judge/")}
+        return replace(self, prompts=kept)
 
     @cached_property
     def _chosen(self) -> dict[tuple[str, ...], tuple[list[Prompt], list[float]]]:
@@ -100,8 +110,8 @@ class PromptLibrary:
 
     def literal_texts(self) -> tuple[str, ...]:
         """What the grammars over arguments say beside the arguments' values."""
-        grammars = (prompt for prompt in self.prompts.values() if isinstance(prompt, Grammar) and prompt.argument_names)
-        return tuple(text for grammar in grammars for text in grammar.literal_texts())
+        grammars = {grammar.name: grammar for grammars in self.drafts.values() for grammar in grammars}
+        return tuple(text for grammar in grammars.values() for text in grammar.literal_texts())
 
     def choose(self, stratum: Stratum, seed: int) -> Prompt | None:
         """Weighted draw among the prompts that serve ``stratum``, by ``seed``. ``None``: none serves."""
