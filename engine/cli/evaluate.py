@@ -54,7 +54,7 @@ def evaluate(
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows answered together by a model on this machine.")] = 8,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows answered together by a model on this machine.")] = 32,
     compare: Annotated[Path | None, typer.Option(help="Folder of an evaluation of another model: paired.")] = None,
     out_dir: Annotated[
         Path | None, typer.Option("--out", help="Folder of the results. Default: evaluations/MODEL-GOLDEN.")

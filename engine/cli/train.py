@@ -43,6 +43,7 @@ def train(
     require_packages(*TRAIN_PACKAGES, *(["bitsandbytes"] if settings.quantization == "nf4" else []))
     if gguf:
         require_packages("gguf")
+    _refuse_lone_shard(settings)
     prepare_libraries()
     result = _train(settings, data, out, functions)
     if not is_first_process():
@@ -132,6 +133,7 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
         write_state(out, identity)
     result = train_adapter(checkpoint, tokenizer, learnt, held_out, settings, out, say)
     state = {**identity, "data": str(data), "tools": list(tools), **to_state(result)}
+    state["processes"] = processes
     state["finished"] = not result.interrupted
     if result.stopped_early:
         say(f"Ended early: the validation loss no longer fell in {settings.patience} looks.")
@@ -156,6 +158,15 @@ def _tools_of(data: Path, functions: Path | None) -> tuple[dict[str, Any], ...]:
         raise InputError([Fault("--functions", "is missing", fix)])
     with LedgerReader(data) as reader:
         return tuple(dict(tool) for tool in RunMeta.from_meta(reader.meta()).tools)
+
+
+def _refuse_lone_shard(settings: TrainSettings) -> None:
+    from routenator.engine.errors import Fault, InputError
+    from routenator.engine.training.processes import process_count
+
+    if settings.fsdp and process_count() == 1:
+        fix = "Start it by: torchrun --nproc-per-node GPUS -m routenator train …, or set fsdp: false"
+        raise InputError([Fault("fsdp", "shares a model among several processes, and this is one alone", fix)])
 
 
 def _refuse_empty(examples: list[list[int]], settings: TrainSettings) -> None:
@@ -209,6 +220,7 @@ def _card(settings: TrainSettings, state: dict[str, Any], train_rows: int, valid
         functions=[tool["function"]["name"] for tool in state["tools"]],
         steps=int(state["steps"]),
         stopped_early=bool(state["stopped_early"]),
+        processes=int(state["processes"]),
         train_seconds=float(state["train_seconds"]),
         validation_loss=state["best_validation_loss"],
         versions={name: version(name) for name in ("routenator", "torch", "transformers", "peft", "trl")},

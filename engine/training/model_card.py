@@ -22,6 +22,7 @@ class CardFacts:
         functions: Names of the functions.
         steps: Optimizer steps.
         stopped_early: The validation loss had not fallen for the recipe's patience.
+        processes: How many trained together, each on a batch of its own.
         train_seconds: Wall time.
         validation_loss: Of the adapter, nats for each token of the call; ``None`` without validation rows.
         versions: Library → version.
@@ -35,6 +36,7 @@ class CardFacts:
     functions: Sequence[str]
     steps: int
     stopped_early: bool
+    processes: int
     train_seconds: float
     validation_loss: float | None
     versions: Mapping[str, str]
@@ -57,7 +59,7 @@ def write_card(facts: CardFacts, settings: TrainSettings) -> str:
         ("quantization", quantization),
         ("LoRA", f"r={settings.lora.rank}, alpha={settings.lora.alpha:g}, dropout={settings.lora.dropout:g}"),
         ("learning rate", f"{settings.learning_rate:g}, cosine"),
-        ("examples a step", settings.batch_size * settings.gradient_accumulation),
+        ("examples a step", settings.batch_size * settings.gradient_accumulation * facts.processes),
         ("functions in the prompt", settings.tools_in_prompt),
         ("seed", settings.seed),
         ("versions", ", ".join(f"{name} {version}" for name, version in facts.versions.items())),

@@ -29,6 +29,7 @@ ADAPTER = "adapter"
 CHECKPOINTS = "checkpoints"
 STATE_FILE = "training.json"
 _LOG_EVERY_STEPS = 10
+_LEAST_LOG_LINES = 20
 
 Say = Callable[[str], None]
 
@@ -188,10 +189,11 @@ def _arguments(settings: TrainSettings, out: Path, steps: int, has_validation: b
         load_best_model_at_end=has_validation,
         metric_for_best_model="eval_loss",
         greater_is_better=False,
-        logging_steps=_LOG_EVERY_STEPS,
+        logging_steps=max(1, min(_LOG_EVERY_STEPS, steps // _LEAST_LOG_LINES)),
         report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=not on_cpu,
+        ddp_find_unused_parameters=False,
         **options,
     )
 
