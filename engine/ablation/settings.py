@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -52,7 +52,9 @@ class AblationRecipe(Strict):
     """Optimizer steps of each training; ``None``: what the training recipe's epochs are for ``rows`` rows."""
     arms: Annotated[tuple[ArmSettings, ...], Field(min_length=1)] = tuple(ArmSettings(name=n) for n in BUILT_IN_ARMS)
     untuned: bool = True
-    """Measure the base model as it is, too; it is told of the functions by their schemas."""
+    """Measure the base model as it is, too, after the arms."""
+    untuned_tools: Literal["schemas", "signatures"] = "schemas"
+    """How the untuned model is told of the functions; the schemas of many cost a small machine hours."""
 
     @field_validator("arms", mode="before")
     @classmethod

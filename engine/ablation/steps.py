@@ -77,6 +77,7 @@ class AblationPlan:
         pack: Folder of the pack.
         digests: Of what all arms share: ``pack``, ``prompts``, ``endpoints``, ``golden set``.
         untuned: Whether the base model is measured too.
+        untuned_tools: How it is told of the functions.
     """
 
     out: Path
@@ -89,6 +90,7 @@ class AblationPlan:
     pack: Path
     digests: Mapping[str, str]
     untuned: bool = True
+    untuned_tools: str = "schemas"
 
     def cell(self, arm: str, seed: int) -> Path:
         """Folder of one arm and seed."""
@@ -107,12 +109,13 @@ def digest(value: Any) -> str:
 def make_steps(plan: AblationPlan, program: tuple[str, ...] = ROUTENATOR) -> tuple[Step, ...]:
     """All steps, in the order in which they run: a seed for all arms, then the next, so that a comparison is early."""
     steps: list[Step] = []
-    if plan.untuned:
-        inputs = {"base model": digest(plan.train.model)}
-        steps.append(_evaluate(plan, UNTUNED, None, plan.train.model, inputs, (), program))
     for seed in plan.seeds:
         for arm in plan.arms:
             steps += _steps_of(plan, arm, seed, program)
+    if plan.untuned:
+        inputs = {"base model": digest(plan.train.model), "functions as told": digest(plan.untuned_tools)}
+        told = ("--tools-in-prompt", plan.untuned_tools)
+        steps.append(_evaluate(plan, UNTUNED, None, plan.train.model, inputs, (), program, told))
     return tuple(steps)
 
 
@@ -167,9 +170,10 @@ def _evaluate(
     inputs: Mapping[str, str],
     needs: tuple[str, ...],
     program: tuple[str, ...],
+    more: tuple[str, ...] = (),
 ) -> Step:
     folder = plan.evaluation(arm, seed)
-    options = ("--golden", str(plan.golden), "--pack", str(plan.pack), "--out", str(folder))
+    options = ("--golden", str(plan.golden), "--pack", str(plan.pack), "--out", str(folder), *more)
     return Step(
         name=f"{arm}/evaluate" if seed is None else f"{arm}/seed-{seed}/evaluate",
         arm=arm,

@@ -104,6 +104,7 @@ def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> Ablation
             "golden set": golden_sha256,
         },
         untuned=settings.untuned,
+        untuned_tools=settings.untuned_tools,
     )
     name, pack = path.stem, inputs.pack.spec.name
     return AblationInputs(

@@ -73,9 +73,9 @@ def _draw_grounding(deps: Deps, key: SampleKey, stratum: Stratum, regrounds: int
 
 def _draw_walk(deps: Deps, stratum: Stratum, seed: int) -> Walk:
     """A walk over the node types of the pack's walk, or over those of the arguments that are present."""
-    roles = deps.pack.spec.roles[stratum.function]
-    if not roles.spoken:
+    if stratum.function not in deps.pack.spec.spoken_arguments:
         return deps.walker.walk(stratum.function, stratum.category, seed)
+    roles = deps.pack.spec.roles[stratum.function]
     present = [(name, node_type) for name, node_type in roles.spoken.items() if name in stratum.present]
     named = {} if roles.category is None or stratum.category == NO_CATEGORY else {roles.category: stratum.category}
     fault: DeadEndError | None = None

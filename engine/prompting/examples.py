@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from routenator.engine.config import Strict
 from routenator.engine.errors import Fault, PromptError
@@ -34,6 +34,12 @@ class Example(Strict):
     keyword: str = ""
     """The word by which the query names its category; empty when it does not."""
     language: str = "en"
+
+    @model_validator(mode="after")
+    def _says_what_it_expresses(self) -> Example:
+        if not self.nodes and not self.arguments:
+            raise ValueError("an example has nodes, or arguments where these are spoken")
+        return self
 
 
 def load_examples(folders: Iterable[Path]) -> tuple[Example, ...]:

@@ -12,7 +12,7 @@ from expanding import HERE, load_yaml
 from small import KINDS
 
 _SPAN = re.compile(r"\[(\w+):([^\]]+)\]")
-PACK = HERE / "pack"
+PACK = HERE.parents[1] / "domains" / "assistant"
 
 
 def read_marked(text: str) -> tuple[str, dict[str, str]]:

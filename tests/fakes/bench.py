@@ -17,6 +17,7 @@ from routenator.engine.config import CritiqueSettings, Endpoint, EndpointsFile
 from routenator.engine.deps import Deps
 from routenator.engine.domain.loading import load_pack
 from routenator.engine.domain.pack import DomainPack
+from routenator.engine.kg.argument_walker import ArgumentWalker
 from routenator.engine.kg.content import ContentIndex
 from routenator.engine.kg.store import build_graph, load_adjacency
 from routenator.engine.kg.walker import Walker
@@ -104,6 +105,11 @@ def _load_walker(folder: Path) -> Walker:
     return Walker(load_adjacency(build_graph(_load_tiny(), folder)), _load_tiny().spec.walk)
 
 
+@cache
+def _load_argument_walker(folder: Path) -> ArgumentWalker:
+    return ArgumentWalker(load_adjacency(build_graph(_load_tiny(), folder)))
+
+
 _compile_graph = cache(build_sample_graph)
 
 
@@ -184,6 +190,7 @@ async def open_bench(
                 examples=ExampleBank.build(EXAMPLES, lambda _: replace(TEXT, length="2", keyword_position="end")),
                 lexicon=lexicon,
                 walker=_load_walker(folder),
+                argument_walker=_load_argument_walker(folder),
                 content=ContentIndex(pack),
                 llm=pool,
                 critic=Critic(pack, lexicon, judge=voter),

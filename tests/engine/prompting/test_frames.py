@@ -101,7 +101,7 @@ def sentences(rules: Rules, values: Mapping[str, str]) -> dict[str, float]:
     found: dict[str, float] = defaultdict(float)
     for text, weight, said in expansions(rules, "query", values):
         if sorted(said) == sorted(values):
-            found[re.sub(r" +(,|$)", r"\1", " ".join(text.split()))] += weight
+            found[re.sub(r" +(,|$)", r"\1", " ".join(text.split())).lstrip(", ")] += weight
     return {text: weight / sum(found.values()) for text, weight in found.items()}
 
 

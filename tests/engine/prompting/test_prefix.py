@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from routenator.engine.domain.loading import load_pack
 from routenator.engine.domain.pack import DomainPack
-from routenator.engine.prompting.examples import ExampleBank, load_examples
+from routenator.engine.prompting.examples import ExampleBank, ExampleKind, example_kind, load_examples
 from routenator.engine.prompting.library import PromptLibrary, shipped_prompts
 from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.prompting.variables import example_variables, sample_variables
@@ -31,7 +30,7 @@ def pack(request: pytest.FixtureRequest) -> DomainPack:
 
 @pytest.fixture
 def library(pack: DomainPack) -> PromptLibrary:
-    return PromptLibrary.load([shipped_prompts(), pack.root / "prompts"], pack.spec.walk)
+    return PromptLibrary.load([shipped_prompts(), pack.root / "prompts"], pack.spec.walk, pack.spec.spoken_arguments)
 
 
 def _grounding(pack: DomainPack, words: str) -> Grounding:
@@ -45,14 +44,14 @@ def test_samples_of_one_kind_share_all_but_the_last_turn(pack: DomainPack, libra
         load_examples(folders), lambda one: Stratum("text", one.function, one.category, one.language, "3")
     )
     plan = Plan(fit_targets(pack.targets), rows=2000, seed=1)
-    kinds: dict[Stratum, set[Stratum]] = defaultdict(set)
+    kinds: dict[tuple[str, ExampleKind], set[Stratum]] = defaultdict(set)
     for stratum in map(plan.stratum, range(2000)):
-        kinds[replace(stratum, category="")].add(stratum)
+        kinds[stratum.route, example_kind(stratum)].add(stratum)
     met = set()
     for strata in kinds.values():
         first, last = min(strata, key=str), max(strata, key=str)
         for prompt in library.serving(first):
-            if not isinstance(prompt, PromptTemplate) or not prompt.meta.serves(last):
+            if not isinstance(prompt, PromptTemplate) or not prompt.meta.serves(last) or first == last:
                 continue
             met.add(prompt.name)
 
@@ -61,7 +60,8 @@ def test_samples_of_one_kind_share_all_but_the_last_turn(pack: DomainPack, libra
             ) -> list[dict[str, str]]:
                 shown = examples.choose(stratum, prompt.meta.examples)
                 turns = prompt.render_turns(example_variables(pack, stratum, shot, i) for i, shot in enumerate(shown))
-                values = sample_variables(pack, stratum, _grounding(pack, words), words, words, previous)
+                said = dict.fromkeys(stratum.present, words)
+                values = sample_variables(pack, stratum, _grounding(pack, words), said, words, words, previous)
                 return prompt.render(values, turns)
 
             one, other = render(first, "red", None), render(last, "blue", REFUSED)
