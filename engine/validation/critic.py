@@ -50,7 +50,8 @@ class Critic:
             return ()
         findings = check_rules(candidate, stratum, grounding, self.pack, self.lexicon, examples, self.outside)
         if not findings and self.fluency is not None:
-            findings = self.fluency.check(candidate.query, min_logprob, refill_round)
+            misspelt = int(stratum.noise == "typo")
+            findings = self.fluency.check(candidate.query, min_logprob, refill_round, misspelt)
         return findings
 
     async def critique(

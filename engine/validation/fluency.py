@@ -26,17 +26,20 @@ class FluencyCheck:
     min_logprob: float | None
     words: frozenset[str] | None
 
-    def check(self, query: str, min_logprob: float | None, refill_round: int = 0) -> tuple[Finding, ...]:
+    def check(
+        self, query: str, min_logprob: float | None, refill_round: int = 0, misspelt: int = 0
+    ) -> tuple[Finding, ...]:
         """What is wrong with ``query``.
 
         Args:
             query: What was written.
             min_logprob: Of its least likely token; ``None``: not known.
             refill_round: Round of the slot; see `REFILL_SLACK`.
+            misspelt: How many words may be unknown, since the slot asks for misspelt ones.
         """
-        unknown = next((word for word in fold_words(query) if not self._knows(word)), None)
-        if unknown is not None:
-            return (Finding("unknown_word", f"'{unknown}' is not a word; leave it out.", "rules"),)
+        unknown = [word for word in fold_words(query) if not self._knows(word)]
+        if len(unknown) > misspelt:
+            return (Finding("unknown_word", f"'{unknown[0]}' is not a word; leave it out.", "rules"),)
         least = None if self.min_logprob is None else self.min_logprob - REFILL_SLACK * refill_round
         if least is not None and min_logprob is not None and min_logprob < least:
             message = "Nobody would say it so; say it more simply."
