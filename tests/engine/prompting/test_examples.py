@@ -58,8 +58,10 @@ def make_bank() -> ExampleBank:
     for number, (function, category, phrasing, words, position) in enumerate(cells):
         query = " ".join([f"w{number}", *["word"] * (words - 1)])
         strata[query] = Stratum("text", function, category, "en", str(words), phrasing, position)
-    examples = [Example(function=s.function, category=s.category, query=query, nodes={}) for query, s in strata.items()]
-    examples += [Example(function="search", category="icon", query="ein bild", nodes={}, language="de")]
+    examples = [
+        Example(function=s.function, category=s.category, query=query, nodes={"A": "b"}) for query, s in strata.items()
+    ]
+    examples += [Example(function="search", category="icon", query="ein bild", nodes={"A": "b"}, language="de")]
     strata["ein bild"] = Stratum("text", "search", "icon", "de", "2", "fragment", "absent")
     return ExampleBank.build(examples, lambda example: strata[example.query])
 

@@ -27,6 +27,12 @@ def test_made_up_word_is_refused_by_name(query: str) -> None:
     assert codes(query) == ["unknown_word"]
 
 
+def test_a_slot_for_misspelt_words_may_have_one() -> None:
+    check = FluencyCheck(-7.0, WORDS)
+    assert check.check("find a redd kite", None, misspelt=1) == ()
+    assert check.check("fnid a redd kite", None, misspelt=1)
+
+
 def test_word_that_the_model_would_not_have_said_is_refused() -> None:
     assert codes("find a red kite", -7.5) == ["unlikely_word"]
     assert codes("find a red kite", -6.5) == []
