@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ ROUTENATOR = (sys.executable, "-m", "routenator")
 NO_EARLY_STOP = 1_000_000_000
 """Looks at the validation loss before training ends early: never, so that all arms make the same steps."""
 MAX_ROUNDS = 50
-"""Refills of a slot, the most that a recipe may ask for: an arm that is short of a row is not compared."""
+"""Refills of a slot, the most that a recipe may ask for: an arm that is short of rows is not compared."""
 
 _NOT_IDENTITY = ("pack", "endpoints", "max_in_flight", "max_rounds", "traces")
 """Keys of a generation recipe that leave its rows as they are, or that have a digest of their own."""
@@ -46,6 +47,7 @@ class Step:
         size: Its work, in `UNITS` of its kind.
         needs: Names of the steps whose results it reads.
         files: Written before it runs: path → content.
+        fewest_rows: Rows that its result must hold where it ends with some missing; 0: none may be missing.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Step:
     size: int
     needs: tuple[str, ...] = ()
     files: Mapping[Path, str] = field(default_factory=dict)
+    fewest_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class AblationPlan:
         digests: Of what all arms share: ``pack``, ``prompts``, ``endpoints``, ``golden set``.
         untuned: Whether the base model is measured too.
         untuned_tools: How it is told of the functions.
+        min_delivered: Share of its rows that an arm must deliver.
     """
 
     out: Path
@@ -91,6 +95,7 @@ class AblationPlan:
     digests: Mapping[str, str]
     untuned: bool = True
     untuned_tools: str = "schemas"
+    min_delivered: float = 1.0
 
     def cell(self, arm: str, seed: int) -> Path:
         """Folder of one arm and seed."""
@@ -138,6 +143,7 @@ def _steps_of(plan: AblationPlan, arm: Arm, seed: int, program: tuple[str, ...])
         },
         size=arm.recipe.rows,
         files={recipe_file: _to_yaml(recipe, f"routenator generate {recipe_file} --out {run}")},
+        fewest_rows=math.ceil(plan.min_delivered * arm.recipe.rows),
     )
     yield generate
     settings = plan.train.model_copy(update={"seed": seed, "max_steps": plan.max_steps, "patience": NO_EARLY_STOP})

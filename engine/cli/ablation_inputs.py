@@ -105,6 +105,7 @@ def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> Ablation
         },
         untuned=settings.untuned,
         untuned_tools=settings.untuned_tools,
+        min_delivered=settings.min_delivered,
     )
     name, pack = path.stem, inputs.pack.spec.name
     return AblationInputs(
