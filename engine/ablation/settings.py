@@ -55,7 +55,7 @@ class AblationRecipe(Strict):
     """Optimizer steps of each training; ``None``: what the training recipe's epochs are for ``rows`` rows."""
     arms: Annotated[tuple[ArmSettings, ...], Field(min_length=1)] = tuple(ArmSettings(name=n) for n in BUILT_IN_ARMS)
     untuned: bool = True
-    """Measure the base model as it is, too, after the arms."""
+    """Measure the base model as it is, too."""
     untuned_tools: Literal["schemas", "signatures"] = "schemas"
     """How the untuned model is told of the functions; the schemas of many cost a small machine hours."""
 

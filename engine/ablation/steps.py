@@ -114,13 +114,13 @@ def digest(value: Any) -> str:
 def make_steps(plan: AblationPlan, program: tuple[str, ...] = ROUTENATOR) -> tuple[Step, ...]:
     """All steps, in the order in which they run: a seed for all arms, then the next, so that a comparison is early."""
     steps: list[Step] = []
-    for seed in plan.seeds:
-        for arm in plan.arms:
-            steps += _steps_of(plan, arm, seed, program)
     if plan.untuned:
         inputs = {"base model": digest(plan.train.model), "functions as told": digest(plan.untuned_tools)}
         told = ("--tools-in-prompt", plan.untuned_tools)
         steps.append(_evaluate(plan, UNTUNED, None, plan.train.model, inputs, (), program, told))
+    for seed in plan.seeds:
+        for arm in plan.arms:
+            steps += _steps_of(plan, arm, seed, program)
     return tuple(steps)
 
 
