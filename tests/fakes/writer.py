@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Callable
 from typing import Any
 
-from fakes.endpoint import Reply, plain_answer
+from fakes.endpoint import FakeEndpoint, Received, Reply, plain_answer
 
 _TEXT = re.compile(
     r"^(?P<function>\w+), (?P<phrasing>\w+): (?P<labels>[^\[\n]+?)(?: \[(?P<keyword>[^\]]+)\])?$", re.MULTILINE
@@ -95,3 +96,20 @@ class Writer:
         """The reply to a request."""
         query = self.query(body)
         return plain_answer(body) if query is None else Reply.text(json.dumps({"query": query}))
+
+
+def slowly(delay_s: float) -> Callable[[dict[str, Any]], Reply]:
+    """A writer's answers, at a speed at which a run can be caught in the middle."""
+    writer = Writer()
+
+    def answer(body: dict[str, Any]) -> Reply:
+        if facts_of(body) is None:
+            return writer.answer(body)
+        return Reply.json({"query": writer.query(body)}, delay_s=delay_s)
+
+    return answer
+
+
+def generations(fake: FakeEndpoint) -> list[Received]:
+    """Requests for queries that ``fake`` was sent; the checks of the roles are not counted."""
+    return [request for request in list(fake.requests) if facts_of(request.body) is not None]
