@@ -9,7 +9,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,9 @@ TARGETS: dict[str, dict[str, Any]] = {
     "keyword_position": {"middle": 0.4, "end": 0.6},
 }
 """Marginals that the scripted writer can serve at the first attempt."""
+
+TEXT_ONLY = {"route": {"text": 1.0}}
+"""In the place of the route's shares: every row takes a request."""
 
 
 @dataclass
@@ -156,6 +160,15 @@ class Ended:
     code: int
     out: str
     err: str
+
+
+def wait_until(condition: Callable[[], Any], process: subprocess.Popen[str], limit_s: float = 90) -> None:
+    """Wait for ``condition`` while the command runs."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.01)
 
 
 def finish(process: subprocess.Popen[str], timeout_s: float = 110) -> Ended:

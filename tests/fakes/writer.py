@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
-from fakes.endpoint import Reply, plain_answer
+from fakes.endpoint import FakeEndpoint, Received, Reply, plain_answer
 
 _TEXT = re.compile(
     r"^(?P<function>\w+), (?P<phrasing>\w+): (?P<labels>[^\[\n]+?)(?: \[(?P<keyword>[^\]]+)\])?$", re.MULTILINE
@@ -32,11 +34,17 @@ vivid warm white wild yellow young
 _TRIES = 400
 
 
+# Whoever waits for a run looks at every request a hundred times a second, in the process that answers them.
+@lru_cache(maxsize=65_536)
+def _match(text: str) -> re.Match[str] | None:
+    return _TEXT.search(text) or _VISION.search(text)
+
+
 def facts_of(body: dict[str, Any]) -> dict[str, Any] | None:
     """What the prompt says of its slot; ``None`` for a request that is no generation."""
     content = body["messages"][-1]["content"]
     text = content if isinstance(content, str) else content[-1].get("text", "")
-    match = _TEXT.search(text) or _VISION.search(text)
+    match = _match(text)
     if match is None or pattern_of(body) is None:
         return None
     labels = [label.strip() for label in match["labels"].split(",")]
@@ -95,3 +103,20 @@ class Writer:
         """The reply to a request."""
         query = self.query(body)
         return plain_answer(body) if query is None else Reply.text(json.dumps({"query": query}))
+
+
+def slowly(delay_s: float) -> Callable[[dict[str, Any]], Reply]:
+    """A writer's answers, at a speed at which a run can be caught in the middle."""
+    writer = Writer()
+
+    def answer(body: dict[str, Any]) -> Reply:
+        if facts_of(body) is None:
+            return writer.answer(body)
+        return Reply.json({"query": writer.query(body)}, delay_s=delay_s)
+
+    return answer
+
+
+def generations(fake: FakeEndpoint) -> list[Received]:
+    """Requests for queries that ``fake`` was sent; the checks of the roles are not counted."""
+    return [request for request in list(fake.requests) if facts_of(request.body) is not None]

@@ -10,18 +10,13 @@ from datetime import datetime
 
 import pytest
 from fakes.endpoint import FakeEndpoint, Reply, serve_in_thread
-from fakes.run_files import finish
-from fakes.writer import Writer, facts_of
+from fakes.run_files import TEXT_ONLY, finish
+from fakes.writer import Writer, facts_of, generations
 
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.sample import SampleKey
 
 WRITER = Writer()
-TEXT_ONLY = {"route": {"text": 1.0}}
-
-
-def generations(fake):
-    return sum(facts_of(request.body) is not None for request in list(fake.requests))
 
 
 # What a process sees of the wall clock; the monotonic clock is left alone, as by an administrator who sets the time.
@@ -128,7 +123,7 @@ def test_a_stopped_run_that_goes_on_asks_again_for_what_was_in_flight_and_no_mor
         recipe = {"rows": 24, "max_rounds": 8}
         files = run_files(fake.base_url, {"timeout_s": 3.0, "max_retries": 0}, recipe=recipe, targets=TEXT_ONLY)
         child = files.start(start_new_session=True)
-        while child.poll() is None and generations(fake) < 10:
+        while child.poll() is None and len(generations(fake)) < 10:
             time.sleep(0.01)
         os.killpg(child.pid, signal.SIGSTOP)
         time.sleep(stopped_s)
@@ -137,5 +132,5 @@ def test_a_stopped_run_that_goes_on_asks_again_for_what_was_in_flight_and_no_mor
     assert ended.code == 0, ended.err
     assert "failed" not in {verdict for (verdict,) in files.query("SELECT verdict FROM sample")}
     [(attempts,)] = files.query("SELECT sum(attempts) FROM sample")
-    assert generations(fake) <= attempts + 8, "those in flight are asked for again, once"
+    assert len(generations(fake)) <= attempts + 8, "those in flight are asked for again, once"
     assert len(files.rows()) == 24

@@ -10,21 +10,17 @@ import pytest
 from fakes.chaos_proxy import ChaosProxy, Toxic, proxy_in_thread
 from fakes.endpoint import HANG_UP, FakeEndpoint, Reply, serve_in_thread
 from fakes.pool import ask, open_pool
-from fakes.writer import Writer, facts_of
+from fakes.run_files import TEXT_ONLY
+from fakes.writer import Writer, facts_of, generations
 
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.sample import SampleKey
 
 WRITER = Writer()
-TEXT_ONLY = {"route": {"text": 1.0}}
 
 
 def serve(answer):
     return serve_in_thread(FakeEndpoint(answer=answer, vision=True))
-
-
-def generations(fake):
-    return [request for request in list(fake.requests) if facts_of(request.body)]
 
 
 def attempts_of(files):

@@ -3,109 +3,26 @@
 import random
 import signal
 import time
-from collections import Counter
 
 import pytest
 from fakes.endpoint import FakeEndpoint, Reply, serve_in_thread
-from fakes.run_files import finish
-from fakes.writer import Writer, facts_of, opening_of
-
-from routenator.engine.ledger.reader import LedgerReader
-from routenator.engine.sample import SampleKey
+from fakes.killing import ANSWER_S, check_ledgers, committed, kill_and_finish
+from fakes.run_files import TEXT_ONLY, finish, wait_until
+from fakes.writer import Writer, facts_of, generations, opening_of, slowly
 
 WRITER = Writer()
-TEXT_ONLY = {"route": {"text": 1.0}}
 HANG = Reply.text("", delay_s=float("inf"))
-ANSWER_S = 0.05
-
-
-def slowly(body):
-    """The writer, at a speed at which a run can be caught in the middle."""
-    if facts_of(body) is None:
-        return WRITER.answer(body)
-    query = WRITER.query(body)
-    return Reply.json({"query": query}, delay_s=ANSWER_S)
 
 
 def serve(answer):
     return serve_in_thread(FakeEndpoint(answer=answer, vision=True))
 
 
-def generations(fake):
-    return sum(facts_of(request.body) is not None for request in list(fake.requests))
-
-
-def wait_until(condition, process, limit_s=60):
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.01)
-
-
-def committed(files):
-    try:
-        return dict(files.query("SELECT slot || '.' || round, query FROM sample"))
-    except Exception:  # the database is not there yet
-        return {}
-
-
-def check_ledger(files, known):
-    """What was committed is still there, with its trace, and the slots add up."""
-    if not (files.run_dir / "run.db").exists():
-        assert not known
-        return
-    assert files.query("PRAGMA integrity_check") == [("ok",)]
-    samples = committed(files)
-    assert known.items() <= samples.items(), "a committed row is lost or changed"
-    traces = {name for (name,) in files.query("SELECT slot || '.' || round FROM trace")}
-    assert traces == samples.keys(), "a row without its trace, or a trace without its row"
-    with LedgerReader(files.run_dir) as reader:
-        counts = reader.counts()
-        assert counts.planned == counts.accepted + counts.rejected + counts.failed + counts.pending
-        for name in samples:
-            slot, round = map(int, name.split("."))
-            assert reader.trace(SampleKey(slot, round))["trace_id"] == name
-
-
-def kill_and_finish(run_files, rows, kills, seed):
-    print(f"seed {seed}")
-    rng = random.Random(seed)
-    with serve(slowly) as fake:
-        files = run_files(fake.base_url, recipe={"rows": rows, "max_rounds": 8})
-        known = {}
-        for number in range(kills):
-            child = files.start()
-            if number == 0:  # while it starts
-                time.sleep(rng.uniform(0.5, 4.0))
-            else:
-                wanted = generations(fake) + rng.randint(1, rows // kills)
-                wait_until(lambda wanted=wanted: generations(fake) >= wanted, child)
-                time.sleep(rng.uniform(0, 0.3))
-            known |= committed(files)
-            child.send_signal(signal.SIGKILL)
-            child.communicate()
-            check_ledger(files, known)
-        known, asked = committed(files), generations(fake)
-        attempts = sum(n for (n,) in files.query("SELECT attempts FROM sample"))
-        ended = files.run()
-        assert ended.code == 0, ended.err
-        check_ledger(files, known)
-        [(all_attempts,)] = files.query("SELECT sum(attempts) FROM sample")
-        assert generations(fake) - asked == all_attempts - attempts, "a finished row was asked for again"
-    with LedgerReader(files.run_dir) as reader:
-        plan_slots = [row["slot"] for row in reader.accepted_rows()]
-    assert plan_slots == list(range(rows))
-    twice = files.query("SELECT slot FROM sample WHERE verdict = 'accepted' GROUP BY slot HAVING count(*) > 1")
-    assert twice == []
-    assert Counter(row["id"].split(".")[0] for row in files.rows()).most_common(1)[0][1] == 1
-
-
 @pytest.mark.fault(26)
 @pytest.mark.fault(37)
 @pytest.mark.timeout(300)
 def test_kill_9_at_three_random_moments_loses_nothing_and_doubles_nothing(run_files):
-    kill_and_finish(run_files, rows=40, kills=3, seed=random.randrange(2**32))
+    kill_and_finish(run_files, rows=40, kills=3, workers=1)
 
 
 @pytest.mark.fault(26)
@@ -113,7 +30,7 @@ def test_kill_9_at_three_random_moments_loses_nothing_and_doubles_nothing(run_fi
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_kill_9_at_thirty_random_moments(run_files):
-    kill_and_finish(run_files, rows=600, kills=30, seed=random.randrange(2**32))
+    kill_and_finish(run_files, rows=600, kills=30, workers=1)
 
 
 def kill_resumes(run_files, rows, kills, seed):
@@ -127,35 +44,35 @@ def kill_resumes(run_files, rows, kills, seed):
         assert said.startswith("Continuing the run"), said + child.communicate()[1]
         return child
 
-    with serve(slowly) as fake:
+    with serve(slowly(ANSWER_S)) as fake:
         files = run_files(fake.base_url, recipe={"rows": rows, "max_rounds": 8}, targets=TEXT_ONLY)
         child = files.start()
         wait_until(lambda: len(committed(files)) >= 8, child)
         child.kill()
         child.communicate()
         first = known = committed(files)
-        asked = generations(fake)
+        asked = len(generations(fake))
         child = start_resume(files)
         began = time.monotonic()
-        wait_until(lambda: generations(fake) > asked, child)
+        wait_until(lambda: len(generations(fake)) > asked, child)
         resuming_s = time.monotonic() - began
         for _ in range(kills):
             child.kill()
             child.communicate()
             known |= committed(files)
-            check_ledger(files, known)
+            check_ledgers(files, known)
             child = start_resume(files)
             time.sleep(rng.uniform(0, resuming_s))
         child.kill()
         child.communicate()
-        known, asked = committed(files), generations(fake)
-        check_ledger(files, first | known)
+        known, asked = committed(files), len(generations(fake))
+        check_ledgers(files, first | known)
         [(attempts,)] = files.query("SELECT sum(attempts) FROM sample")
         ended = files.run()
         assert ended.code == 0, ended.err
-        check_ledger(files, known)
+        check_ledgers(files, known)
         [(all_attempts,)] = files.query("SELECT sum(attempts) FROM sample")
-        assert generations(fake) - asked == all_attempts - attempts, "a finished row was asked for again"
+        assert len(generations(fake)) - asked == all_attempts - attempts, "a finished row was asked for again"
     delivered = {row["id"]: row["query"] for row in files.rows()}
     assert len(delivered) == rows
     accepted = {name for (name,) in files.query("SELECT slot || '.' || round FROM sample WHERE verdict = 'accepted'")}
@@ -180,10 +97,10 @@ def test_kill_9_during_forty_resumes(run_files):
 
 @pytest.mark.fault(34)
 def test_ctrl_c_drains_commits_and_says_how_to_go_on(run_files):
-    with serve(slowly) as fake:
+    with serve(slowly(ANSWER_S)) as fake:
         files = run_files(fake.base_url, recipe={"rows": 60, "max_rounds": 8}, targets=TEXT_ONLY)
         child = files.start()
-        wait_until(lambda: generations(fake) >= 12, child)
+        wait_until(lambda: len(generations(fake)) >= 12, child)
         child.send_signal(signal.SIGINT)
         ended = finish(child)
         assert ended.code == 130
@@ -191,7 +108,7 @@ def test_ctrl_c_drains_commits_and_says_how_to_go_on(run_files):
         assert "Give the same command again" in ended.err
         [(samples, attempts)] = files.query("SELECT count(*), sum(attempts) FROM sample")
         assert 0 < samples < 60
-        assert attempts == generations(fake), "a sample that was in flight is not committed"
+        assert attempts == len(generations(fake)), "a sample that was in flight is not committed"
         assert not (files.run_dir / "dataset").exists(), "of a large run it takes minutes: a stop does without"
         again = files.run()
         assert again.code == 0, again.err
@@ -201,14 +118,14 @@ def test_ctrl_c_drains_commits_and_says_how_to_go_on(run_files):
 @pytest.mark.fault(34)
 def test_ctrl_c_twice_leaves_within_five_seconds_and_keeps_what_had_ended(run_files):
     def hang_after_ten(body):
-        if facts_of(body) is not None and generations(fake) > 10:
+        if facts_of(body) is not None and len(generations(fake)) > 10:
             return HANG
         return WRITER.answer(body)
 
     with serve(hang_after_ten) as fake:
         files = run_files(fake.base_url, {"timeout_s": 600}, recipe={"rows": 40}, targets=TEXT_ONLY)
         child = files.start()
-        wait_until(lambda: len(committed(files)) >= 5 and generations(fake) >= 15, child)
+        wait_until(lambda: len(committed(files)) >= 5 and len(generations(fake)) >= 15, child)
         known = committed(files)
         child.send_signal(signal.SIGINT)
         time.sleep(0.5)
@@ -220,7 +137,7 @@ def test_ctrl_c_twice_leaves_within_five_seconds_and_keeps_what_had_ended(run_fi
         assert ended.code == 130
         assert "given up" in ended.err
         assert "Give the same command again" in ended.err
-        check_ledger(files, known)
+        check_ledgers(files, known)
         fake.answer = WRITER.answer
         assert files.run().code == 0
 
@@ -257,7 +174,7 @@ def test_a_second_process_on_the_same_run_is_refused_naming_the_first(run_files)
         files = run_files(fake.base_url, {"timeout_s": 600}, recipe={"rows": 4})
         child = files.start()
         try:
-            wait_until(lambda: generations(fake) > 0, child)
+            wait_until(lambda: len(generations(fake)) > 0, child)
             ended = files.run()
             assert ended.code == 3
             assert f"is in use by process {child.pid}" in ended.err

@@ -5,16 +5,11 @@ import pytest
 import yaml
 from fakes.endpoint import FakeEndpoint, Reply, serve_in_thread
 from fakes.run_files import TINY
-from fakes.writer import Writer, facts_of, opening_of
+from fakes.writer import Writer, facts_of, generations, opening_of
 
 from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.sample import AXES
-
-
-def generations(fake):
-    """Requests for queries; the checks of the roles are not counted."""
-    return [request for request in fake.requests if facts_of(request.body) is not None]
 
 
 def read_plan(files):
