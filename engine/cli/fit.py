@@ -12,6 +12,7 @@ import typer
 from routenator.engine.cli.console import out, print_json, say
 
 if TYPE_CHECKING:
+    from routenator.engine.domain.pack import DomainPack
     from routenator.engine.population.result import PopulationFit
     from routenator.engine.population.shares import Share
     from routenator.engine.routing.fitting import FittedTable
@@ -61,7 +62,7 @@ def fit(
         routes,
         present,
         load_dictionary(loaded.spec.languages),
-        _read_axes(leave_out or []),
+        _read_axes(leave_out or [], loaded),
     )
     if targets is not None:
         _write(found, targets)
@@ -71,8 +72,8 @@ def fit(
         print_fit(found)
 
 
-def _read_axes(left_out: Sequence[str]) -> frozenset[str]:
-    """The axes that the targets shall speak of.
+def _read_axes(left_out: Sequence[str], pack: DomainPack) -> frozenset[str]:
+    """The axes that the targets shall speak of: which arguments are present, only where these are spoken.
 
     Raises:
         ConfigError: No such axis, or one that targets cannot do without.
@@ -86,7 +87,8 @@ def _read_axes(left_out: Sequence[str]) -> frozenset[str]:
             raise ConfigError(
                 [Fault("--leave-out", f"{axis!r} cannot be left out", f"Name one of {', '.join(optional)}")]
             )
-    return frozenset(AXES) - frozenset(left_out)
+    silent = () if pack.spec.spoken_arguments else ("arguments",)
+    return frozenset(AXES) - frozenset((*left_out, *silent))
 
 
 def _read_routes(given: Sequence[str], present: Sequence[FittedTable]) -> dict[str, float]:

@@ -73,27 +73,17 @@ def _choose_values(deps: Deps, grounding: Grounding, seed: int) -> dict[str, str
 
 
 def make_candidate(deps: Deps, task: Task, query: str, free_text: str | None = None) -> Candidate:
-    """A candidate labelled with the stratum.
+    """A candidate labelled with the stratum, in its casing and with its noise.
 
-    Values that are spoken are dressed with the query and then read off it. Otherwise the free text is cut out of the
-    query unless the model gave it.
+    Values that are spoken are read off the dressed query, in the order in which the pack declares them. Otherwise the
+    free text is cut out of it unless the model gave it. A query without one of its values is left as it is: the rules
+    refuse it.
     """
     stratum = task.stratum
     roles = deps.pack.spec.roles[stratum.function]
-    if roles.spoken:
-        return _dressed(task, query)
-    assert roles.category is not None and roles.free_text is not None
-    if free_text is None:
-        free_text = extract_free_text(query, stratum.language, stratum.category, deps.lexicon)
-    return Candidate(query, {roles.category: stratum.category, roles.free_text: free_text})
-
-
-def _dressed(task: Task, query: str) -> Candidate:
-    """The query in the stratum's casing and with its noise; as it is, for the rules to refuse, if one is missing."""
     spans = find_spans(query, task.values)
     if not spans.is_exact:
         return Candidate(query, dict(task.values))
-    stratum = task.stratum
     dressed = dress(
         query,
         spans.places,
@@ -103,7 +93,12 @@ def _dressed(task: Task, query: str) -> Candidate:
         mark="?" if stratum.phrasing == "question" else ".",
         seed=derive_seed(task.seed, "surface"),
     )
-    return Candidate(dressed.query, dict(dressed.values))
+    if roles.spoken:
+        return Candidate(dressed.query, {name: dressed.values[name] for name in roles.spoken if name in dressed.values})
+    assert roles.category is not None and roles.free_text is not None
+    if free_text is None:
+        free_text = extract_free_text(dressed.query, stratum.language, stratum.category, deps.lexicon)
+    return Candidate(dressed.query, {roles.category: stratum.category, roles.free_text: free_text})
 
 
 def passes_rules(deps: Deps, task: Task, query: str) -> bool:

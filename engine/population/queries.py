@@ -93,6 +93,8 @@ def _read_row(value: Any, number: int) -> RealQuery:
     if function is not None and not isinstance(function, str):
         raise ValueError("function is neither a name nor null")
     arguments = value.get("args", value.get("arguments")) or {}
+    if isinstance(arguments, str):  # a dataset's rows hold them as JSON text
+        arguments = orjson.loads(arguments)
     if not isinstance(arguments, dict):
         raise ValueError("args is no object")
     read = {name: _texts(item) for name, item in arguments.items() if item not in (None, "", [])}

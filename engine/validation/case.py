@@ -52,8 +52,9 @@ class Case:
 
     @cached_property
     def spoken(self) -> Spans:
-        """Where the arguments' values stand in the query."""
-        return find_spans(self.query, self.candidate.arguments)
+        """Where the values of spoken arguments stand in the query."""
+        spoken = self.roles.spoken
+        return find_spans(self.query, {name: v for name, v in self.candidate.arguments.items() if name in spoken})
 
     @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:

@@ -85,12 +85,13 @@ class Critic:
         findings = self.check(candidate, stratum, grounding, examples, min_logprob, refill_round)
         scores: dict[str, float] = {} if min_logprob is None else {"min_logprob": min_logprob}
         completions: tuple[Completion, ...] = ()
-        # Values that stand in the query as the walk gave them need no comparison by meaning.
+        # Values that stand in the query as the walk gave them need no comparison by meaning, and no judge was measured
+        # on rows of this kind.
         is_spoken = bool(self.pack.spec.roles[stratum.function].spoken)
         if not findings and self.consistency is not None and not is_spoken:
             score, findings = await self.consistency.check(candidate, grounding)
             scores["consistency"] = score
-        if not findings and self.judge is not None:
+        if not findings and self.judge is not None and not is_spoken:
             judgement = await self.judge.judge(candidate, stratum, grounding, seed)
             findings, completions = judgement.findings, judgement.completions
             scores.update(judgement.scores)

@@ -42,6 +42,8 @@ RULES: tuple[Rule, ...] = (
     rules_stratum.check_phrasing,
     rules_stratum.check_keyword_position,
     rules_stratum.check_length,
+    rules_spoken.check_casing,
+    rules_spoken.check_punctuation,
 )
 """In the order of their weight: the first finding's code names why a sample was rejected."""
 
@@ -62,6 +64,7 @@ SPOKEN_RULES: tuple[Rule, ...] = (
     rules_stratum.check_length,
     rules_spoken.check_casing,
     rules_spoken.check_punctuation,
+    rules_spoken.check_noise,
 )
 """The same for functions whose arguments are spoken."""
 

@@ -78,3 +78,11 @@ def check_carrier(case: Case) -> Iterator[Finding]:
         listed = " and ".join(f"'{word}'" for word in said)
         rest = "is in no argument; leave it out" if len(said) == 1 else "are in no argument; leave them out"
         yield Finding("unlabelled", f"{listed} {rest}.", "rules")
+
+
+def check_noise(case: Case) -> Iterator[Finding]:
+    """``noise``: where a misspelt word is wanted, some word around the values is not the carrier's own."""
+    if case.stratum.noise != "typo" or case.outside is None:
+        return
+    if all(word in case.outside.carrier for words in case.spoken.words_between() for word in words):
+        yield Finding("noise", "Use a longer word beside the values, which can be misspelt.", "rules")

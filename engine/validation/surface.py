@@ -55,6 +55,8 @@ def dress(
         mark: ``.`` or, of a question, ``?``.
         seed: Same seed, same typo.
     """
+    if casing == punctuation == ANY and noise != "typo":
+        return Dressed(query, {name: query[span.start : span.stop] for name, span in spans.items()})
     draft = _Draft(query, dict(spans))
     if punctuation != ANY:
         draft = _end(draft, mark if punctuation == "final" else "")
