@@ -37,7 +37,8 @@ def build_value_pattern(
     stratum: Stratum, values: Sequence[str], gaps: Sequence[int], opening: str, rng: random.Random
 ) -> str:
     """Every match holds the values in order, and a length of the stratum's band."""
-    spoken = sum(len(value.split()) for value in values)
+    # As length bands count: the "&" of a name is no word.
+    spoken = sum(any(map(str.isalnum, token)) for value in values for token in value.split())
     low, high = (0, 999) if stratum.length == ANY else parse_length_band(stratum.length)
     bounds = _loosen(gaps, low - spoken, high - spoken, rng)
     lead = len(opening.split())
