@@ -101,7 +101,7 @@ def values_of(body: dict[str, Any]) -> dict[str, str]:
 def answer_booking(body: dict[str, Any]) -> Reply:
     """A query for `BOOKING` that every rule lets pass once it is dressed."""
     values = values_of(body)
-    return Reply.json({"query": f"book a {values['place']} in {values['city']}"})
+    return Reply.json({"query": f"book the {values['place']} in {values['city']}"})
 
 
 BAD = Reply.json({"query": "quantum physics lecture icon"})
