@@ -61,7 +61,7 @@ def fit(
         routes,
         present,
         load_dictionary(loaded.spec.languages),
-        _read_axes(leave_out or []),
+        _read_axes(leave_out or [], bool(loaded.spec.spoken_arguments)),
     )
     if targets is not None:
         _write(found, targets)
@@ -71,8 +71,13 @@ def fit(
         print_fit(found)
 
 
-def _read_axes(left_out: Sequence[str]) -> frozenset[str]:
+def _read_axes(left_out: Sequence[str], with_arguments: bool) -> frozenset[str]:
     """The axes that the targets shall speak of.
+
+    Args:
+        left_out: By the user.
+        with_arguments: The pack's arguments are spoken: its targets cannot do without them, and those of other packs
+            do not know them.
 
     Raises:
         ConfigError: No such axis, or one that targets cannot do without.
@@ -80,13 +85,13 @@ def _read_axes(left_out: Sequence[str]) -> frozenset[str]:
     from routenator.engine.errors import ConfigError, Fault
     from routenator.engine.sample import AXES
 
-    optional = [axis for axis in AXES if axis not in _NEEDED_AXES]
+    optional = [axis for axis in AXES if axis not in (*_NEEDED_AXES, "arguments")]
     for axis in left_out:
         if axis not in optional:
             raise ConfigError(
                 [Fault("--leave-out", f"{axis!r} cannot be left out", f"Name one of {', '.join(optional)}")]
             )
-    return frozenset(AXES) - frozenset(left_out)
+    return frozenset(AXES) - frozenset(left_out) - frozenset(() if with_arguments else ("arguments",))
 
 
 def _read_routes(given: Sequence[str], present: Sequence[FittedTable]) -> dict[str, float]:

@@ -227,7 +227,9 @@ async def open_bench(
                 argument_walker=argument_walker,
                 content=ContentIndex(pack),
                 llm=pool,
-                critic=Critic(pack, lexicon, judge=voter, outside=load_outside(root) if pack.spec.spoken_arguments else None),
+                critic=Critic(
+                    pack, lexicon, judge=voter, outside=load_outside(root) if pack.spec.spoken_arguments else None
+                ),
                 settings=CritiqueSettings(**settings),
             ),
             writer,

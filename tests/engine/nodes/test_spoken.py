@@ -141,7 +141,9 @@ async def test_a_request_names_the_values_and_holds_them_in_its_pattern(cache: P
 
 
 async def test_without_a_sentence_that_fits_the_request_has_no_pattern(cache: Path) -> None:
-    async with open_bench(cache, replace(BOOKING, length="30-40"), answer_booking, root=SPOKEN, max_attempts=1) as bench:
+    async with open_bench(
+        cache, replace(BOOKING, length="30-40"), answer_booking, root=SPOKEN, max_attempts=1
+    ) as bench:
         record = await bench.run()
     assert pattern_of(bench.writer.requests[0].body) is None
     assert codes(record)[0] == ["length"]
