@@ -198,6 +198,7 @@ async def open_bench(
     """
     pack, prompts = pack or load_once(root), load_prompts(root)
     walker, argument_walker = _load_walkers(folder, root)
+    outside = load_outside(root) if pack.spec.spoken_arguments else None
     lexicon = Lexicon.from_pack(pack)
     writer = FakeEndpoint(answer=(lambda _: answer) if isinstance(answer, Reply) else answer, vision=True)
     judge = FakeEndpoint(answer=judge_answer) if judge_answer else FakeEndpoint()
@@ -227,9 +228,7 @@ async def open_bench(
                 argument_walker=argument_walker,
                 content=ContentIndex(pack),
                 llm=pool,
-                critic=Critic(
-                    pack, lexicon, judge=voter, outside=load_outside(root) if pack.spec.spoken_arguments else None
-                ),
+                critic=Critic(pack, lexicon, judge=voter, outside=outside),
                 settings=CritiqueSettings(**settings),
             ),
             writer,
