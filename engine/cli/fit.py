@@ -12,7 +12,6 @@ import typer
 from routenator.engine.cli.console import out, print_json, say
 
 if TYPE_CHECKING:
-    from routenator.engine.domain.pack import DomainPack
     from routenator.engine.population.result import PopulationFit
     from routenator.engine.population.shares import Share
     from routenator.engine.routing.fitting import FittedTable
@@ -62,7 +61,7 @@ def fit(
         routes,
         present,
         load_dictionary(loaded.spec.languages),
-        _read_axes(leave_out or [], loaded),
+        _read_axes(leave_out or [], bool(loaded.spec.spoken_arguments)),
     )
     if targets is not None:
         _write(found, targets)
@@ -72,8 +71,13 @@ def fit(
         print_fit(found)
 
 
-def _read_axes(left_out: Sequence[str], pack: DomainPack) -> frozenset[str]:
-    """The axes that the targets shall speak of: which arguments are present, only where these are spoken.
+def _read_axes(left_out: Sequence[str], with_arguments: bool) -> frozenset[str]:
+    """The axes that the targets shall speak of.
+
+    Args:
+        left_out: By the user.
+        with_arguments: The pack's arguments are spoken: its targets cannot do without them, and those of other packs
+            do not know them.
 
     Raises:
         ConfigError: No such axis, or one that targets cannot do without.
@@ -81,14 +85,13 @@ def _read_axes(left_out: Sequence[str], pack: DomainPack) -> frozenset[str]:
     from routenator.engine.errors import ConfigError, Fault
     from routenator.engine.sample import AXES
 
-    optional = [axis for axis in AXES if axis not in _NEEDED_AXES]
+    optional = [axis for axis in AXES if axis not in (*_NEEDED_AXES, "arguments")]
     for axis in left_out:
         if axis not in optional:
             raise ConfigError(
                 [Fault("--leave-out", f"{axis!r} cannot be left out", f"Name one of {', '.join(optional)}")]
             )
-    silent = () if pack.spec.spoken_arguments else ("arguments",)
-    return frozenset(AXES) - frozenset((*left_out, *silent))
+    return frozenset(AXES) - frozenset(left_out) - frozenset(() if with_arguments else ("arguments",))
 
 
 def _read_routes(given: Sequence[str], present: Sequence[FittedTable]) -> dict[str, float]:

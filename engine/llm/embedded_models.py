@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,16 +85,22 @@ def cache_folder() -> Path:
     return folder
 
 
-def find_model(name: str) -> tuple[EmbeddedModel, tuple[Path, ...]]:
+def find_model(
+    name: str, models: Mapping[str, EmbeddedModel] = EMBEDDED_MODELS
+) -> tuple[EmbeddedModel, tuple[Path, ...]]:
     """Locate a model's files and check that it can be served; nothing is read or imported yet.
+
+    Args:
+        name: Of the model.
+        models: Name → model.
 
     Raises:
         ConfigError: No embedded model has that name.
         RunError: The model's package or the server's is not installed; the hint is the command that installs it.
     """
-    model = EMBEDDED_MODELS.get(name)
+    model = models.get(name)
     if model is None:
-        known = ", ".join(EMBEDDED_MODELS)
+        known = ", ".join(models)
         fault = Fault("endpoints file", f"no embedded model is called {name!r}", f"Use one of: {known}", field="model")
         raise ConfigError([fault])
     if importlib.util.find_spec("xllamacpp") is None:
@@ -112,8 +118,12 @@ def _find_file(package: str, file: str) -> Path | None:
     return next((path for folder in folders if (path := Path(folder) / file).is_file()), None)
 
 
-def prepare_model(name: str) -> Path:
+def prepare_model(name: str, models: Mapping[str, EmbeddedModel] = EMBEDDED_MODELS) -> Path:
     """Path of the verified file that the server loads; the first call writes it into the cache (about 2 s).
+
+    Args:
+        name: Of the model.
+        models: Name → model.
 
     Raises:
         ConfigError: No embedded model has that name.
@@ -122,7 +132,7 @@ def prepare_model(name: str) -> Path:
     # Needs numpy, which callers who only look for the model should not pay for.
     from routenator.engine.llm.embedded_gguf import rewrite_as_q8_0
 
-    model, sources = find_model(name)
+    model, sources = find_model(name, models)
     served = cache_folder() / "models" / f"{name}-{model.served_sha256[:12]}.gguf"
     if verify_file(served, model.served_sha256):
         return served

@@ -37,7 +37,8 @@ def build_value_pattern(
     stratum: Stratum, values: Sequence[str], gaps: Sequence[int], opening: str, rng: random.Random
 ) -> str:
     """Every match holds the values in order, and a length of the stratum's band."""
-    spoken = sum(len(value.split()) for value in values)
+    # As length bands count: the "&" of a name is no word.
+    spoken = sum(any(map(str.isalnum, token)) for value in values for token in value.split())
     low, high = (0, 999) if stratum.length == ANY else parse_length_band(stratum.length)
     bounds = _loosen(gaps, low - spoken, high - spoken, rng)
     lead = len(opening.split())
@@ -62,7 +63,13 @@ def build_value_pattern(
 
 def _loosen(gaps: Sequence[int], low: int, high: int, rng: random.Random) -> list[tuple[int, int]]:
     """Least and most words of each gap: one less and one more for as many of them as the whole length allows."""
-    bounds = [(gap, gap) for gap in gaps]
+    fitted = list(gaps)
+    longest = fitted.index(max(fitted))
+    # The sentence may count otherwise than the pattern: "9/10" is one word of it, and two values with a space between.
+    while sum(fitted) > high and max(fitted) > 0:
+        fitted[fitted.index(max(fitted))] -= 1
+    fitted[longest] += max(0, low - sum(fitted))
+    bounds = [(gap, gap) for gap in fitted]
     for place in rng.sample(range(len(gaps)), len(gaps)):
         if sum(most for _, most in bounds) < high:
             bounds[place] = (bounds[place][0], bounds[place][1] + 1)

@@ -38,12 +38,13 @@ def check_casing(case: Case) -> Iterator[Finding]:
 
 def check_punctuation(case: Case) -> Iterator[Finding]:
     """``punctuation``: the query ends with a mark, or without one, as the stratum says."""
-    wanted = case.stratum.punctuation
-    if wanted != ANY and (case.query[-1:] in (".", "?", "!")) != (wanted == "final"):
-        values = [span.stop for span in case.spoken.places.values()]
-        if len(case.query) not in values:  # a title may end with a mark of its own
-            message = "End it with a mark." if wanted == "final" else "Write it without a mark at its end."
-            yield Finding("punctuation", message, "rules")
+    wanted, is_marked = case.stratum.punctuation, case.query[-1:] in (".", "?", "!")
+    if wanted == ANY or is_marked == (wanted == "final"):
+        return
+    if is_marked and any(span.stop == len(case.query) for span in case.spoken.places.values()):
+        return  # a title may end with a mark of its own
+    message = "Write it without a mark at its end." if is_marked else "End it with a mark."
+    yield Finding("punctuation", message, "rules")
 
 
 def check_absent_said(case: Case) -> Iterator[Finding]:

@@ -96,7 +96,7 @@ class _Draft:
 def _end(draft: _Draft, mark: str) -> _Draft:
     """With ``mark`` at its end in place of what stands there; a mark that belongs to a value stays, and is enough."""
     last = max((span.stop for span in draft.spans.values()), default=0)
-    body = draft.query[:last] + draft.query[last:].rstrip(" .?!")
+    body = draft.query[:last] + draft.query[last:].rstrip(" ,;:.?!")
     return _Draft(body if body.endswith(mark) else body + mark, draft.spans)
 
 

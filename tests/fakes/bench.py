@@ -1,4 +1,4 @@
-"""The whole graph on the tiny pack, against fake endpoints: every slot has the stratum that a test asks for."""
+"""The whole graph on a small pack, against fake endpoints: every slot has the stratum that a test asks for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from routenator.engine.kg.content import ContentIndex
 from routenator.engine.kg.store import build_graph, load_adjacency
 from routenator.engine.kg.walker import Walker
 from routenator.engine.llm.pool import LlmPool
-from routenator.engine.prompting.examples import Example, ExampleBank
+from routenator.engine.prompting.examples import Example, ExampleBank, load_examples
 from routenator.engine.prompting.library import PromptLibrary, shipped_prompts
 from routenator.engine.routing.fitting import fit_targets
 from routenator.engine.routing.plan import Plan
@@ -34,13 +34,20 @@ from routenator.engine.traces.recording import SpanRecorder
 from routenator.engine.validation.critic import Critic
 from routenator.engine.validation.judge import Judge
 from routenator.engine.validation.lexicon import Lexicon
+from routenator.engine.validation.outside_words import OutsideWords
 from routenator.graphs.sample import build_graph as build_sample_graph
 
 TINY = Path(__file__).parents[1] / "packs" / "tiny"
+SPOKEN = TINY.with_name("spoken")
 TEXT = Stratum("text", "search", "icon", phrasing="fragment")
 VISION = replace(TEXT, route="vision")
 HEURISTIC = replace(TEXT, route="heuristic")
+BOOKING = Stratum(
+    "text", "book_table", "restaurant", length="5-8", phrasing="imperative", arguments="city+place", casing="sentence"
+)
+"""On the spoken pack."""
 ROWS = 50
+_VALUE = re.compile(r"^(\w+): (.+)$", re.MULTILINE)
 _LABELS = re.compile(r"(?:Facts: |fragment: )([^.\[\n]+)")
 
 EXAMPLES = tuple(
@@ -86,28 +93,52 @@ def answer_in_turn(*answers: Answer | Reply) -> Answer:
     return answer
 
 
+def values_of(body: dict[str, Any]) -> dict[str, str]:
+    """The values that the spoken pack's prompt asks for."""
+    return dict(_VALUE.findall(words_of(body)))
+
+
+def answer_booking(body: dict[str, Any]) -> Reply:
+    """A query for `BOOKING` that every rule lets pass once it is dressed."""
+    values = values_of(body)
+    return Reply.json({"query": f"book the {values['place']} in {values['city']}"})
+
+
 BAD = Reply.json({"query": "quantum physics lecture icon"})
 """It is about nothing on any walk."""
 
 
 @cache
-def _load_tiny() -> DomainPack:
-    return load_pack(TINY)
+def load_once(root: Path) -> DomainPack:
+    """The pack in ``root``, read once in a session."""
+    return load_pack(root)
 
 
 @cache
-def _load_prompts() -> PromptLibrary:
-    return PromptLibrary.load([shipped_prompts()], _load_tiny().spec.walk)
+def load_prompts(root: Path) -> PromptLibrary:
+    """The shipped prompts, and those of the pack in ``root``."""
+    spec = load_once(root).spec
+    return PromptLibrary.load([shipped_prompts(), root / "prompts"], spec.walk, spec.spoken_arguments)
 
 
 @cache
-def _load_walker(folder: Path) -> Walker:
-    return Walker(load_adjacency(build_graph(_load_tiny(), folder)), _load_tiny().spec.walk)
+def _load_walkers(folder: Path, root: Path) -> tuple[Walker, ArgumentWalker]:
+    adjacency = load_adjacency(build_graph(load_once(root), folder))
+    return Walker(adjacency, load_once(root).spec.walk), ArgumentWalker(adjacency)
 
 
 @cache
-def _load_argument_walker(folder: Path) -> ArgumentWalker:
-    return ArgumentWalker(load_adjacency(build_graph(_load_tiny(), folder)))
+def load_outside(root: Path) -> OutsideWords:
+    """What may stand around spoken values in the pack in ``root``."""
+    pack = load_once(root)
+    examples = load_examples([root / "prompts"])
+    return OutsideWords.build(pack, Lexicon.from_pack(pack), load_prompts(root).literal_texts(), examples)
+
+
+def _known_examples(root: Path) -> ExampleBank:
+    if root == TINY:
+        return ExampleBank.build(EXAMPLES, lambda _: replace(TEXT, length="2", keyword_position="end"))
+    return ExampleBank.build(load_examples([root / "prompts"]), lambda _: replace(BOOKING, length="5"))
 
 
 _compile_graph = cache(build_sample_graph)
@@ -147,6 +178,7 @@ async def open_bench(
     judge_answer: Answer | None = None,
     *,
     seed: int = 7,
+    root: Path = TINY,
     pack: DomainPack | None = None,
     api_key_env: str | None = None,
     **settings: int,
@@ -159,11 +191,14 @@ async def open_bench(
         answer: What the writer says to every request.
         judge_answer: What the judge says; without it no judge votes.
         seed: The run's seed.
-        pack: A copy of the tiny one with other content.
+        root: Folder of the pack.
+        pack: A copy of that one with other content.
         api_key_env: The writer's.
         settings: Of the critique.
     """
-    pack, prompts = pack or _load_tiny(), _load_prompts()
+    pack, prompts = pack or load_once(root), load_prompts(root)
+    walker, argument_walker = _load_walkers(folder, root)
+    outside = load_outside(root) if pack.spec.spoken_arguments else None
     lexicon = Lexicon.from_pack(pack)
     writer = FakeEndpoint(answer=(lambda _: answer) if isinstance(answer, Reply) else answer, vision=True)
     judge = FakeEndpoint(answer=judge_answer) if judge_answer else FakeEndpoint()
@@ -187,13 +222,13 @@ async def open_bench(
                 pack=pack,
                 plan=plan_of(stratum, seed),
                 prompts=prompts,
-                examples=ExampleBank.build(EXAMPLES, lambda _: replace(TEXT, length="2", keyword_position="end")),
+                examples=_known_examples(root),
                 lexicon=lexicon,
-                walker=_load_walker(folder),
-                argument_walker=_load_argument_walker(folder),
+                walker=walker,
+                argument_walker=argument_walker,
                 content=ContentIndex(pack),
                 llm=pool,
-                critic=Critic(pack, lexicon, judge=voter),
+                critic=Critic(pack, lexicon, judge=voter, outside=outside),
                 settings=CritiqueSettings(**settings),
             ),
             writer,

@@ -104,3 +104,45 @@ def test_a_function_that_the_pack_lacks_is_refused_and_nothing_is_written(pack, 
     assert isinstance(result.exception, InputError)
     assert "'dance'" in str(result.exception)
     assert not target.exists()
+
+
+def test_the_file_is_silent_on_an_axis_that_is_left_out(pack, queries, tmp_path):
+    target = tmp_path / "targets.yaml"
+    left_out = ("keyword_position", "punctuation")
+    result = invoke(queries, "--pack", pack, "--out", target, *(f"--leave-out={axis}" for axis in left_out))
+    assert result.exit_code == 0, result.output
+    written = yaml.safe_load(target.read_text())
+    axes = {axis for table in written["tables"] for axis in table["axes"]}
+    assert not axes & set(left_out)
+    assert {"route", "function", "category", "language", "length", "phrasing", "casing"} <= axes
+    assert not any(axis in zero for table in written["tables"] for zero in table.get("zero", ()) for axis in left_out)
+    copy = shutil.copytree(pack, tmp_path / "copy")
+    shutil.copy(target, copy / "targets.yaml")
+    assert load_pack(copy).targets.tables
+
+
+@pytest.mark.parametrize("axis", ["colour", "function", "length", "arguments"])
+def test_an_axis_that_is_unknown_or_needed_cannot_be_left_out(pack, queries, tmp_path, axis):
+    target = tmp_path / "targets.yaml"
+    result = invoke(queries, "--pack", pack, "--out", target, "--leave-out", "casing", "--leave-out", axis)
+    assert isinstance(result.exception, ConfigError)
+    (fault,) = result.exception.faults
+    assert fault.message == f"'{axis}' cannot be left out"
+    assert "keyword_position" in fault.fix and "function" not in fault.fix
+    assert not target.exists()
+
+
+def test_the_targets_of_a_spoken_pack_join_its_arguments(tmp_path):
+    copy = shutil.copytree(Path(__file__).parents[2] / "packs" / "spoken", tmp_path / "copy")
+    path = tmp_path / "real.jsonl"
+    rows = [
+        {"query": f"book a {place} in {city}{mark}", "function": "book_table", "args": {"place": place, "city": city}}
+        for place in ("restaurant", "cafe")
+        for city in ("Porto", "Kyoto", "Lisbon")
+        for mark in ("", ".")
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows * 9))
+    result = invoke(path, "--pack", copy, "--out", copy / "targets.yaml", "--route", "heuristic=1")
+    assert result.exit_code == 0, result.output
+    joint = next(t for t in load_pack(copy).targets.tables if "arguments" in t.axes)
+    assert {"function", "category"} <= set(joint.axes)

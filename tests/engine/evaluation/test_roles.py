@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from routenator.engine.domain.loading import load_pack
@@ -37,3 +39,13 @@ def test_a_pack_says_its_roles_and_its_keywords_mean_its_categories():
     folding = ValueFolding(synonyms_of(pack))
     assert folding.fold("content_type", "Photos") == "image"
     assert folding.fold("prompt", "Photos") == "photos"
+
+
+def test_a_spoken_pack_says_its_roles_function_by_function():
+    pack = load_pack(Path(__file__).parents[2] / "packs" / "spoken")
+    roles = roles_of(pack)
+    assert roles.categories == {"book_table": {"place"}, "set_alarm": frozenset()}
+    assert roles.free_texts == {"book_table": frozenset(), "set_alarm": {"label"}}
+    folding = ValueFolding(synonyms_of(pack))
+    assert folding.fold("place", "Coffee shop") == folding.fold("place", "cafe")
+    assert folding.fold("city", "Coffee shop") == "coffee shop"

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from routenator.engine.domain.pack import GraphNode
+from routenator.engine.domain.pack import DomainSpec, GraphNode
 from routenator.engine.sample import Candidate
 from routenator.engine.validation.closed_values import MOST_NODES, ClosedValues
 from routenator.engine.validation.outside_words import OutsideWords
@@ -32,13 +32,27 @@ TYPES = {
 }
 
 
+SPOKEN = {"best", "by", "genre", "year", "kind", "most", "name", "owner", "track", "value"}
+"""Arguments that the tests name beside those of `TYPES`."""
+
+
+@pytest.fixture(scope="module")
+def spoken_pack(pack):
+    """The pack of the other rules, with values that are spoken."""
+    arguments = {
+        function: {name: {"kind": "value", "node": types.get(name, "Thing")} for name in sorted({*types, *SPOKEN})}
+        for function, types in TYPES.items()
+    }
+    return replace(pack, spec=DomainSpec.model_validate(pack.spec.model_dump() | {"arguments": arguments}))
+
+
 @pytest.fixture
-def speak(make_case):
+def speak(make_case, spoken_pack):
     outside = OutsideWords(CARRIER, ClosedValues.collect(TYPES, NODES, CARRIER), {"search": NAMED})
 
     def speak(query, values, **axes):
         case = make_case(query, "", "search template", "a|b|c", **axes)
-        return replace(case, candidate=Candidate(query, values), outside=outside)
+        return replace(case, candidate=Candidate(query, values), outside=outside, pack=spoken_pack)
 
     return speak
 
