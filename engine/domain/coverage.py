@@ -202,7 +202,7 @@ def _spoken_cells(function: str, roles: ArgumentRoles, nodes: Sequence[GraphNode
     yield function, NO_CATEGORY
     for node in nodes:
         serves = not node.functions or function in node.functions
-        if roles.category is not None and node.type == roles.spoken[roles.category] and serves:
+        if roles.category is not None and node.type == roles.spoken.get(roles.category) and serves:
             yield from ((function, category) for category in node.categories)
 
 

@@ -123,6 +123,7 @@ def test_a_symbolic_link_out_of_the_pack_is_a_fault_wherever_it_stands(tiny: Pat
         ("keywords: {en: [icon,", "keywords: {de: [icon,", "no keywords in language 'en'"),
         ("languages: [en]", "languages: [English]", "not a language tag"),
         ("prompt: {kind: text}", "prompt: {kind: category}", "are not one category and one text"),
+        ("prompt: {kind: text}", "prompt: {kind: text, node: SceneObject}", "have a node and others do not"),
         ("walk: [UserIntent, DesignType, SceneObject, Action]", "walk: [UserIntent]", "two node types or more"),
         ("A small, plain symbol for an interface or a map.", '""', "the description is empty"),
     ],
