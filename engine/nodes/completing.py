@@ -19,7 +19,7 @@ from routenator.engine.prompting.value_guide import guide_values
 from routenator.engine.prompting.variables import example_variables, sample_variables
 from routenator.engine.sample import Attempt, Candidate, Completion, derive_seed
 from routenator.engine.state import SampleState, SampleUpdate
-from routenator.engine.validation.spans import Spans, find_spans
+from routenator.engine.validation.spans import find_spans
 
 MAX_TOKENS_FACTOR = 2
 """A truncated reply's next attempt gets this many times the room."""
@@ -136,12 +136,7 @@ def _build_request(
     messages = template.render(variables, turns)
     schema = meta.answer_schema
     if meta.guided and task.values:
-        draft = _draft(deps, task)
-        if draft is not None:
-            order = sorted(draft.places.values(), key=lambda span: span.start)
-            gaps = [len(words) for words in draft.words_between()]
-            values = [span.value for span in order]
-            schema = guide_values(schema, stratum, values, gaps, opening, derive_seed(task.seed, "guide"))
+        schema = _guide(deps, task, schema, opening)
     elif meta.guided:
         schema = guide_schema(schema, stratum, keywords, opening, derive_seed(task.seed, "guide"))
     shown = messages
@@ -167,18 +162,22 @@ def _build_request(
     return request, tuple(shown)
 
 
-def _draft(deps: Deps, task: Task) -> Spans | None:
-    """Where the values stand in a sentence of the pack's grammars that fits the stratum; ``None`` without one."""
-    seed = derive_seed(task.seed, "draft")
+def _guide(deps: Deps, task: Task, schema: dict[str, Any], opening: str) -> dict[str, Any]:
+    """``schema`` with the skeleton of a sentence of the pack's grammars; as it is where none fits the stratum."""
+    seed = derive_seed(task.seed, "guide")
     grammars = deps.prompts.drafts.get(task.stratum.function)
     if not grammars:
-        return None
-    sentence, _ = (
-        random.Random(seed)
-        .choice(grammars)
-        .say(task.stratum.phrasing, task.values, seed, lambda text: fits_stratum(deps, task.stratum, text))
+        return schema
+    grammar = random.Random(seed).choice(grammars)
+    sentence, _ = grammar.say(
+        task.stratum.phrasing, task.values, seed, lambda text: fits_stratum(deps, task.stratum, text)
     )
-    return None if sentence is None else find_spans(sentence, task.values)
+    if sentence is None:
+        return schema
+    spans = find_spans(sentence, task.values)
+    values = [span.value for span in sorted(spans.places.values(), key=lambda span: span.start)]
+    gaps = [len(words) for words in spans.words_between()]
+    return guide_values(schema, task.stratum, values, gaps, opening, grammar.literal_words, seed)
 
 
 def _choose_opening(task: Task, template: PromptTemplate, with_keyword: bool) -> str:

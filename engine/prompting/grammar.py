@@ -22,6 +22,7 @@ from routenator.engine.routing.targets import PHRASINGS
 from routenator.engine.sample import Stratum
 from routenator.engine.yaml_source import FieldPath, YamlSource, load_yaml, validate_yaml
 
+_PLAIN_WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 _STUTTER = re.compile(r"\b(\w+) \1\b")
 MAX_TRIES = 200
 MAX_SYMBOLS = 200
@@ -91,6 +92,12 @@ class Grammar:
 
     def _start(self, phrasing: str) -> str:
         return phrasing if phrasing in self.rules else "query"
+
+    @cached_property
+    def literal_words(self) -> tuple[str, ...]:
+        """The plain words of `literal_texts`, in small letters, each once."""
+        found = (word.lower() for text in self.literal_texts() for word in _PLAIN_WORD.findall(text))
+        return tuple(sorted(dict.fromkeys(found)))
 
     def literal_texts(self) -> tuple[str, ...]:
         """All that its texts say around their symbols, each once: the words that carry the values."""

@@ -1,7 +1,8 @@
 """Rails for weak models where values are spoken: a pattern that holds them in a sentence's order, with words around.
 
 A sentence of the pack's grammars lends its skeleton, which is how many words stand before, between and after the
-values; the words are the model's. So the length is right and no value is left out, repeated or changed.
+values, and its grammar the words that may stand there; which of them, and in what order, is the model's choice. So the
+length is right, no value is left out, repeated or changed, and nothing is said that is in no argument.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ from routenator.engine.sample import ANY, Stratum
 
 
 def guide_values(
-    schema: dict[str, Any], stratum: Stratum, values: Sequence[str], gaps: Sequence[int], opening: str, seed: int
+    schema: dict[str, Any],
+    stratum: Stratum,
+    values: Sequence[str],
+    gaps: Sequence[int],
+    opening: str,
+    words: Sequence[str],
+    seed: int,
 ) -> dict[str, Any]:
     """``schema`` with a pattern for ``query``.
 
@@ -26,15 +33,21 @@ def guide_values(
         values: In the order in which they are said.
         gaps: Words before the first value, between two, and after the last: one more than ``values``.
         opening: The first words, where the first gap has room for them.
+        words: Those that may stand in gaps; none: any.
         seed: Which gaps may be a word longer or shorter.
     """
-    pattern = build_value_pattern(stratum, values, gaps, opening, random.Random(seed))
+    pattern = build_value_pattern(stratum, values, gaps, opening, words, random.Random(seed))
     query = {**schema["properties"]["query"], "pattern": pattern}
     return {**schema, "properties": {**schema["properties"], "query": query}}
 
 
 def build_value_pattern(
-    stratum: Stratum, values: Sequence[str], gaps: Sequence[int], opening: str, rng: random.Random
+    stratum: Stratum,
+    values: Sequence[str],
+    gaps: Sequence[int],
+    opening: str,
+    words: Sequence[str],
+    rng: random.Random,
 ) -> str:
     """Every match holds the values in order, and a length of the stratum's band."""
     # As length bands count: the "&" of a name is no word.
@@ -44,19 +57,21 @@ def build_value_pattern(
     lead = len(opening.split())
     if not 0 < lead <= bounds[0][1]:
         opening, lead = "", 0
+    one_of = f"({'|'.join(map(escape_literal, words))})"
+    word, last_word = (f"{one_of},?", one_of) if words else (WORD, LAST_WORD)
     least, most = bounds[0]
     parts = [
         f"{escape_literal(opening)} " if lead else "",
-        repeat_pattern(f"{WORD} ", max(0, least - lead), most - lead),
+        repeat_pattern(f"{word} ", max(0, least - lead), most - lead),
     ]
     for place, value in enumerate(values):
         parts.append(escape_literal(value))
         least, most = bounds[place + 1]
         if place + 1 < len(values):
-            parts.append(f"('s)?{repeat_pattern(f' {WORD}', least, most)} ")
+            parts.append(f"('s)?{repeat_pattern(f' {word}', least, most)} ")
     if bounds[-1][1]:
-        words = f"{repeat_pattern(f' {WORD}', max(0, bounds[-1][0] - 1), bounds[-1][1] - 1)} {LAST_WORD}"
-        parts.append(f"('s)?({words})?" if bounds[-1][0] == 0 else f"('s)?{words}")
+        tail = f"{repeat_pattern(f' {word}', max(0, bounds[-1][0] - 1), bounds[-1][1] - 1)} {last_word}"
+        parts.append(f"('s)?({tail})?" if bounds[-1][0] == 0 else f"('s)?{tail}")
     mark = r"\?" if stratum.phrasing == "question" else ""
     return f"^{''.join(parts)}{mark}$"
 

@@ -32,7 +32,7 @@ TYPES = {
 }
 
 
-SPOKEN = {"best", "by", "genre", "year", "kind", "most", "name", "owner", "track", "value"}
+SPOKEN = {"best", "by", "genre", "playlist", "year", "kind", "most", "name", "owner", "track", "value"}
 """Arguments that the tests name beside those of `TYPES`."""
 
 
