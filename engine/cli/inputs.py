@@ -23,6 +23,7 @@ from routenator.engine.routing.fitting import FittedTable, fit_targets
 from routenator.engine.routing.route_shares import with_routes
 from routenator.engine.routing.shares import UnsatisfiableTargets
 from routenator.engine.sample import (
+    ANY,
     NO_ARGUMENTS,
     Attempt,
     Candidate,
@@ -36,6 +37,7 @@ from routenator.engine.sample import (
 from routenator.engine.validation.features import measure
 from routenator.engine.validation.lexicon import Lexicon
 from routenator.engine.validation.outside_words import OutsideWords
+from routenator.engine.validation.spans import find_spans
 
 MAY_CHANGE = (
     "recipe.max_in_flight",
@@ -133,10 +135,11 @@ def assemble_inputs(recipe: Recipe, endpoints: EndpointsFile, pack: DomainPack |
 
     def place(example: Example) -> Stratum:
         features = measure(example.query, example.language, example.category, lexicon)
+        silent = NO_ARGUMENTS if example.function in pack.spec.spoken_arguments else ANY
         return Stratum(
             "text", example.function, example.category, example.language,
             str(features.words), features.phrasing, features.keyword_position,
-            "+".join(sorted(example.arguments)) or NO_ARGUMENTS,
+            "+".join(sorted(example.arguments)) or silent,
         )  # fmt: skip
 
     known = _known_examples(folders, pack)
@@ -186,6 +189,12 @@ def _known_examples(folders: list[Path], pack: DomainPack) -> list[Example]:
         )
         if value not in known
     ]
+    for example in examples:
+        spans = find_spans(example.query, example.arguments)
+        for name in (*spans.missing, *spans.repeated):
+            message = f"{example.arguments[name]!r} does not stand in the query once"
+            fix = f"Correct the value, or the query: {example.query}"
+            faults.append(Fault("prompts/examples.jsonl", message, fix, field=name))
     if faults:
         raise PromptError(faults)
     return list(examples)

@@ -193,6 +193,13 @@ def test_examples_must_speak_of_the_pack(workspace: Workspace) -> None:
     ]
 
 
+def test_values_of_examples_stand_in_their_queries(workspace: Workspace) -> None:
+    line = {**EXAMPLE, "arguments": {"prompt": "moon"}}
+    workspace.add("pack/prompts/examples.jsonl", json.dumps(line))
+    with pytest.raises(PromptError, match="'moon' does not stand in the query once"):
+        workspace.load()
+
+
 def test_examples_are_measured(workspace: Workspace) -> None:
     workspace.add("pack/prompts/examples.jsonl", json.dumps(EXAMPLE))
     ((example, stratum),) = workspace.load().examples.measured
