@@ -9,6 +9,7 @@ from fakes.writer import Writer, facts_of, generations, opening_of
 
 from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.ledger.reader import LedgerReader
+from routenator.engine.ledger.schema import STRATUM_COLUMNS
 from routenator.engine.sample import AXES
 
 
@@ -42,7 +43,7 @@ def test_delivered_rows_match_the_plan_to_the_row_after_rejections(run_files):
     assert ended.code == 0, ended.err
     assert files.query("SELECT count(*) FROM sample WHERE reasons != '[]'")[0][0] > 0, "nothing was refused"
     plan = read_plan(files)
-    columns = ", ".join(AXES)
+    columns = ", ".join(STRATUM_COLUMNS)
     delivered = Counter(files.query(f"SELECT {columns} FROM sample WHERE verdict = 'accepted'"))
     planned = Counter(tuple(getattr(plan.stratum(slot), axis) for axis in AXES) for slot in range(20))
     assert delivered == planned
