@@ -28,8 +28,8 @@ def load_pack(pack: Path | str) -> DomainPack:
     root = resolve_pack(pack)
     faults = find_escaping_links(root)
     spec_source, spec = _read_yaml(root / "domain.yaml", DomainSpec, faults)
-    if spec_source is not None and spec is not None:
-        faults.extend(check_spec(spec_source, spec))
+    spec_faults = check_spec(spec_source, spec) if spec_source is not None and spec is not None else []
+    faults.extend(spec_faults)
     before_functions = len(faults)
     functions = read_functions(root / "functions.json", spec, faults)
     names = {function.name: None for function in functions} if len(faults) == before_functions else None
@@ -44,7 +44,8 @@ def load_pack(pack: Path | str) -> DomainPack:
         unknown = check_names(targets_source, targets, spec, names)
         faults.extend(unknown)
         tables = fit_with_faults(targets_source, targets, faults)
-        if tables is not None and names is not None and graph_is_sound and not unknown:
+        # What a faulty domain.yaml says of arguments and walks would only bring faults of its own.
+        if tables is not None and names is not None and graph_is_sound and not unknown and not spec_faults:
             reached = reachable_cells(spec, names, nodes, edges)
             faults.extend(check_cells(targets_source, tables, spec, functions, reached))
     if faults or spec is None or targets is None:
