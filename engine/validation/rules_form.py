@@ -94,7 +94,8 @@ def _is_too_often(word: str, count: int, words: int, case: Case) -> bool:
     return is_often and word not in FUNCTION_WORDS and not case.says(f"{word} {word}")
 
 
-_NEVER_LAST = frozenset({"a", "an", "and", "my", "of", "or", "our", "the", "with"})
+NEVER_LAST = frozenset({"a", "an", "and", "because", "my", "of", "or", "our", "the", "with"})
+"""Words that want another after them, also at the end of a question."""
 
 
 def check_article(case: Case) -> Iterator[Finding]:
@@ -115,7 +116,7 @@ def check_unfinished(case: Case) -> Iterator[Finding]:
         if not words or words[-1] not in _DANGLING:
             continue
         # "what is this for?" is whole, "is there a picture of?" is not.
-        if text.rstrip().endswith("?") and words[-1] not in _NEVER_LAST:
+        if text.rstrip().endswith("?") and words[-1] not in NEVER_LAST:
             continue
         if len(words) > 1 and words[-2] in _BEFORE_PARTICLE:
             continue

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 from routenator.engine.sample import ANY, Finding
 from routenator.engine.validation.case import Case
 from routenator.engine.validation.casing import classify_casing
+from routenator.engine.validation.rules_form import NEVER_LAST
 from routenator.engine.validation.surface import dress
+from routenator.engine.validation.words import FUNCTION_WORDS, fold_words
 
 _HOW = {
     "lower": "write all of it in small letters",
@@ -16,6 +21,9 @@ _HOW = {
     "upper": "write all of it in capitals",
     "mixed": "begin with a small letter and keep the capitals of names",
 }
+_LONG_WORD_CHARS = 4  # "at five at the bar": short words double in good English
+_MAY_REPEAT = FUNCTION_WORDS - {"a", "an", "my", "the"}
+_TWO_POSSESSIVES = re.compile(r"['’]s['’]s\b", re.IGNORECASE)
 
 
 def check_values_spoken(case: Case) -> Iterator[Finding]:
@@ -79,6 +87,30 @@ def check_carrier(case: Case) -> Iterator[Finding]:
         listed = " and ".join(f"'{word}'" for word in said)
         rest = "is in no argument; leave it out" if len(said) == 1 else "are in no argument; leave them out"
         yield Finding("unlabelled", f"{listed} {rest}.", "rules")
+
+
+def check_carrier_repeats(case: Case) -> Iterator[Finding]:
+    """``repetition``: around the values no longer word stands twice, and none directly behind itself."""
+    stretches = case.spoken.words_between()
+    counts = Counter(word for words in stretches for word in words)
+    often = [word for word, count in counts.items() if count > 1 and len(word) >= _LONG_WORD_CHARS]
+    twice = [word for words in stretches for word, after in pairwise(words) if word == after]
+    spans = sorted(case.spoken.places.values(), key=lambda span: span.start)
+    for words, span in zip(stretches, spans, strict=False):
+        value = fold_words(span.value)
+        if words and value and words[-1] == value[0]:
+            twice.append(words[-1])  # "the The Beatles"
+    if found := next((word for word in [*twice, *often] if word not in _MAY_REPEAT), None):
+        yield Finding("repetition", f"The query repeats '{found}'; write each thing once.", "rules")
+    elif _TWO_POSSESSIVES.search(case.query):
+        yield Finding("repetition", "The query has 's twice behind one name; write it once.", "rules")
+
+
+def check_carrier_ends(case: Case) -> Iterator[Finding]:
+    """``unfinished``: behind the last value the query does not end in a word that wants another."""
+    last = case.spoken.words_between()[-1]
+    if last and last[-1] in NEVER_LAST:
+        yield Finding("unfinished", f"The query ends in '{last[-1]}'; finish the phrase.", "rules")
 
 
 def check_noise(case: Case) -> Iterator[Finding]:

@@ -9,6 +9,8 @@ from routenator.engine.validation.outside_words import OutsideWords
 from routenator.engine.validation.rules_spoken import (
     check_absent_said,
     check_carrier,
+    check_carrier_ends,
+    check_carrier_repeats,
     check_casing,
     check_values_spoken,
 )
@@ -142,3 +144,35 @@ def test_words_around_the_values_name_nothing_that_the_function_could_take(speak
     findings = list(check_carrier(speak(query, {"artist": "Zorima"}, noise=noise)))
     assert messages(findings) == expected
     assert {finding.code for finding in findings} <= {"unlabelled"}
+
+
+@pytest.mark.parametrize(
+    ("query", "values", "repeated"),
+    [
+        ("rate best 4 out of a rating of six rating points", {"best": "best", "value": "4"}, "rating"),
+        ("play the The Beatles on a playlist", {"artist": "The Beatles"}, "the"),
+        ("play the the song by drake", {"artist": "drake"}, "the"),
+        ("add it to Zina's's gems", {"owner": "Zina's", "playlist": "gems"}, "'s"),
+        ("play the playlist of the playlist fans", {"playlist": "playlist fans"}, None),  # a value may say it again
+        ("add Best Coast to the list of the best", {"artist": "Best Coast"}, None),
+        ("play a song at ten at home", {"track": "home"}, None),
+    ],
+)
+def test_what_stands_around_the_values_is_said_once(speak, query, values, repeated):
+    (found,) = messages(check_carrier_repeats(speak(query, values))) or [""]
+    assert (repeated or "") in found
+    assert bool(found) == (repeated is not None)
+
+
+@pytest.mark.parametrize(
+    ("query", "is_finished"),
+    [
+        ("find films closest to the.", False),
+        ("play Watch Them once a", False),
+        ("play Watch Them once", True),
+        ("put on what you think of The The", True),  # ends in the value
+    ],
+)
+def test_a_query_does_not_end_in_a_word_that_wants_another(speak, query, is_finished):
+    values = {"track": "The The"} if "The The" in query else {"track": "Watch Them"} if "Watch" in query else {}
+    assert (not list(check_carrier_ends(speak(query, values)))) == is_finished
