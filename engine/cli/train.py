@@ -98,7 +98,7 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
     from routenator.engine.training.loss_plot import write_loss_plot
     from routenator.engine.training.memory import available_gb, check_memory, estimate_gb
     from routenator.engine.training.processes import is_first_process, process_count
-    from routenator.engine.training.prompts import CallPrompter
+    from routenator.engine.training.prompts import CallPrompter, adopt_template
     from routenator.engine.training.shape import read_shape
     from routenator.engine.training.trainer import count_steps, to_state, train_adapter, write_state
 
@@ -106,6 +106,7 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
     tools = _tools_of(data, functions)
     checkpoint = resolve_checkpoint(settings.model)
     tokenizer = load_tokenizer(checkpoint)
+    adopt_template(tokenizer)
     prompter = CallPrompter(tokenizer, tools, settings.tools_in_prompt)
     train_rows, validation_rows = split_rows(rows, settings.validation_share, settings.seed)
     learnt = tokenize_rows(train_rows, prompter, tokenizer, settings.max_tokens)

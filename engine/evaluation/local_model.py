@@ -68,7 +68,7 @@ class LocalModel:
 
             model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
         model.eval()
-        tokenizer = load_tokenizer(checkpoint)
+        tokenizer = load_tokenizer(str(adapter or checkpoint))  # an adapter has the template that it was trained with
         tokenizer.padding_side = "left"
         style: ToolsInPrompt = tools_in_prompt or settings.get("tools_in_prompt") or "schemas"
         identity = {

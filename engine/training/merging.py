@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from routenator.engine.errors import TrainingError
 from routenator.engine.training.base_model import load_tokenizer
 
+_TEMPLATE = "tokenizer.chat_template"
 _GGUF_OF_HF = {
     "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj",
@@ -35,11 +36,11 @@ def merge_adapter(checkpoint: str, adapter: Path, folder: Path) -> None:
     base = AutoModelForCausalLM.from_pretrained(checkpoint, dtype="float32", device_map="cpu")
     merged = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
     merged.save_pretrained(folder)
-    load_tokenizer(checkpoint).save_pretrained(folder)
+    load_tokenizer(str(adapter)).save_pretrained(folder)  # with the chat template of the training
 
 
 def write_gguf(merged: Path, like: Path, file: Path) -> None:
-    """Write a merged checkpoint as F16 GGUF, with the metadata and the tensor names of ``like``.
+    """Write a merged checkpoint as F16 GGUF, with the metadata and the tensor names of ``like``, and its chat template.
 
     Not quantized: the base's weights lie on a quantizer's grid, and rounding to it again takes away what was learnt
     (seen with Q8_0: the model called nothing any more).
@@ -71,12 +72,14 @@ def write_gguf(merged: Path, like: Path, file: Path) -> None:
             "general.architecture",
             "general.file_type",
             "general.quantization_version",
+            _TEMPLATE,
         }:
             continue
         kind = field.types[0]
         writer.add_key_value(
             key, field.contents(), kind, sub_type=field.types[-1] if kind == GGUFValueType.ARRAY else None
         )
+    writer.add_chat_template(load_tokenizer(str(merged)).chat_template)
     writer.add_file_type(LlamaFileType.MOSTLY_F16)
     for tensor in reader.tensors:
         array = weights.of(tensor.name)

@@ -1,10 +1,11 @@
 import json
 
 import pytest
+from jinja2 import Template
 
 from routenator.engine.errors import InputError
 from routenator.engine.training.examples import TrainRow, load_rows, split_rows, tokenize_rows
-from routenator.engine.training.prompts import CallPrompter
+from routenator.engine.training.prompts import GORILLA_TEMPLATE, CallPrompter, adopt_template
 
 TOOLS = [{"type": "function", "function": {"name": "search", "parameters": {"properties": {"kind": {}, "text": {}}}}}]
 
@@ -16,6 +17,9 @@ class LetterTokenizer:
     eos_token = "$"
 
     def apply_chat_template(self, conversation, **options):
+        template = options.get("chat_template", self.chat_template)
+        if template == GORILLA_TEMPLATE:
+            return Template(template).render(messages=conversation, eos_token="$", **options)
         turns = "".join(f"<{turn['role']}>{turn['content']}" for turn in conversation)
         return turns + ("<assistant>" if options.get("add_generation_prompt") else "")
 
@@ -75,7 +79,19 @@ def test_a_model_without_chat_template_is_asked_as_gorilla_asks():
     prompt = CallPrompter(tokenizer, TOOLS, "schemas").prompt("cat")
     assert prompt.startswith("USER: <<question>> cat")
     assert "<<function>>" in prompt
-    assert prompt.endswith("ASSISTANT: ")
+    assert prompt.endswith("\nASSISTANT: ")
+
+
+def test_a_model_whose_template_takes_no_tools_learns_the_turns_of_gorilla():
+    tokenizer, own = LetterTokenizer(), ToolTokenizer()
+    for changed in (tokenizer, own):
+        adopt_template(changed)
+    assert own.chat_template == ToolTokenizer.chat_template
+    prompter = CallPrompter(tokenizer, TOOLS, "none")
+    assert prompter.prompt("cat") == "USER: cat\nASSISTANT: "
+    call = prompter.completion("cat", "search", {})
+    turns = [{"role": "user", "content": "cat"}, {"role": "assistant", "content": call[:-1]}]
+    assert tokenizer.apply_chat_template(turns) == f"USER: cat\nASSISTANT: {call}\n"
 
 
 def test_a_template_with_tools_writes_functions_and_calls_itself():
