@@ -11,7 +11,6 @@ import orjson
 from routenator.engine.errors import TrainingError
 from routenator.engine.training.settings import ToolsInPrompt
 
-
 GORILLA_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'assistant' %}{{ 'ASSISTANT: ' + message['content'] + eos_token + '\\n' }}"
