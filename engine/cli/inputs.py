@@ -87,10 +87,10 @@ def find_recipe(recipe: str) -> Path:
     if path.is_file():
         return path
     folder = Path(str(resources.files("routenator") / "recipes"))
-    shipped = folder / f"{recipe}.yaml"
-    if recipe.isidentifier() and shipped.is_file():
-        return shipped
-    names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))) or "none"
+    shipped = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    if recipe in shipped:
+        return shipped[recipe]
+    names = ", ".join(shipped) or "none"
     raise ConfigError([Fault(recipe, "no such recipe", f"Give a recipe file, or a shipped recipe's name ({names})")])
 
 

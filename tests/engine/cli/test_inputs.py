@@ -70,6 +70,7 @@ def workspace(tmp_path: Path) -> Workspace:
 def test_recipe_is_found_by_path_and_shipped_ones_by_name(workspace: Workspace) -> None:
     assert find_recipe(str(workspace.recipe)) == workspace.recipe
     assert find_recipe("demo").name == "demo.yaml"
+    assert find_recipe("assistant-qwen").name == "assistant-qwen.yaml"
 
 
 @pytest.mark.parametrize("name", ["no-such-recipe", "../demo", "demo.yaml", "", "endpoints/vllm"])
