@@ -235,7 +235,7 @@ def _merge(settings: TrainSettings, out: Path, gguf: bool) -> None:
     from routenator.engine.training.merging import merge_adapter, write_gguf
 
     say("Folding the adapter into its base …")
-    merge_adapter(resolve_checkpoint(settings.model), out / "adapter", out / "merged")
+    merge_adapter(resolve_checkpoint(settings.model), settings, out / "adapter", out / "merged")
     if gguf:
         write_gguf(out / "merged", prepare_model(settings.model), out / "model.gguf")
         say(f"GGUF:    {out}/model.gguf")

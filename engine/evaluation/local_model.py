@@ -14,9 +14,14 @@ from typing import Any, Self
 from routenator.engine.errors import Fault, InputError, RunError
 from routenator.engine.evaluation.golden import GoldenRow
 from routenator.engine.evaluation.predictions import Prediction
-from routenator.engine.training.base_model import load_tokenizer, prepare_libraries, resolve_checkpoint
+from routenator.engine.training.base_model import (
+    load_tokenizer,
+    load_trained_base,
+    prepare_libraries,
+    resolve_checkpoint,
+)
 from routenator.engine.training.prompts import CallPrompter
-from routenator.engine.training.settings import ToolsInPrompt
+from routenator.engine.training.settings import ToolsInPrompt, TrainSettings
 from routenator.engine.training.trainer import STATE_FILE
 
 MAX_NEW_TOKENS = 256
@@ -57,16 +62,18 @@ class LocalModel:
         from transformers import AutoModelForCausalLM
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.bfloat16 if device == "cuda" else torch.float32
+        dtype = "bfloat16" if device == "cuda" else "float32"
         adapter = Path(path) if is_adapter(path) else None
         trained = read_training(adapter) if adapter else {}
         settings = trained.get("settings", {})
         checkpoint = resolve_checkpoint(settings["model"] if adapter else path)
-        model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=dtype, device_map={"": device})
-        if adapter is not None:
+        if adapter is None:
+            model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=dtype, device_map={"": device})
+        else:
             from peft import PeftModel
 
-            model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+            base = load_trained_base(checkpoint, TrainSettings.model_validate(settings), dtype, device)
+            model = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
         model.eval()
         tokenizer = load_tokenizer(str(adapter or checkpoint))  # an adapter has the template that it was trained with
         tokenizer.padding_side = "left"

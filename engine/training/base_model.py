@@ -138,6 +138,30 @@ def load_base(checkpoint: str, settings: TrainSettings) -> Any:
     return model
 
 
+def load_trained_base(checkpoint: str, settings: TrainSettings, dtype: str, device: str) -> Any:
+    """The base as an adapter's training saw it, in plain weights: what 4 bits made of it is kept, and not its size.
+
+    The adapter was learnt on the rounded weights and makes up for their rounding; on the unrounded ones it answers
+    worse. Plain weights are the faster where memory is no matter.
+
+    Args:
+        checkpoint: The base model's folder or hub id.
+        settings: The adapter's training recipe.
+        dtype: Of the weights, such as ``float32``.
+        device: Where they go.
+
+    Raises:
+        TrainingError: It cannot be loaded.
+    """
+    import torch
+
+    model = load_base(checkpoint, settings)
+    if settings.quantization == "nf4":
+        model = model.dequantize(dtype=getattr(torch, dtype))
+    model.config.use_cache = True
+    return model.to(device=device, dtype=getattr(torch, dtype))
+
+
 def _keep_trainable(model: Any) -> None:
     """Keep bitsandbytes from repacking 4-bit weights at the first look at validation rows.
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routenator.engine.errors import TrainingError
-from routenator.engine.training.base_model import load_tokenizer
+from routenator.engine.training.base_model import load_tokenizer, load_trained_base
+from routenator.engine.training.settings import TrainSettings
 
 _TEMPLATE = "tokenizer.chat_template"
 _GGUF_OF_HF = {
@@ -25,15 +26,15 @@ _GGUF_OF_HF = {
 }
 
 
-def merge_adapter(checkpoint: str, adapter: Path, folder: Path) -> None:
+def merge_adapter(checkpoint: str, settings: TrainSettings, adapter: Path, folder: Path) -> None:
     """Write the base in float32 with the adapter folded in, and its tokenizer, as a transformers checkpoint.
 
-    The base is not quantized here: rounding the sum to 4 bits again would lose part of what was learnt.
+    The base is the one that the training saw (`load_trained_base`); the sum is not rounded to 4 bits again, which would
+    lose part of what was learnt.
     """
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
 
-    base = AutoModelForCausalLM.from_pretrained(checkpoint, dtype="float32", device_map="cpu")
+    base = load_trained_base(checkpoint, settings, "float32", "cpu")
     merged = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
     merged.save_pretrained(folder)
     load_tokenizer(str(adapter)).save_pretrained(folder)  # with the chat template of the training
