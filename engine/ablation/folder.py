@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ import orjson
 from routenator.engine.ablation.steps import Step
 from routenator.engine.datasets.atomic_file import atomic_file
 from routenator.engine.errors import Fault, InputError, RunError
+from routenator.engine.lock_file import is_alive, read_holder, try_lock
 
 STATE = "ablation.json"
 LOCK = "ablation.lock"
@@ -159,9 +159,9 @@ def _take_lock(file: Path, say: Callable[[str], None]) -> int:
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         waiting = False
-        while not _try_lock(descriptor):
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-            if holder.isdigit() and _is_alive(int(holder)):
+        while not try_lock(descriptor):
+            holder = read_holder(descriptor)
+            if holder is not None and is_alive(holder):
                 raise RunError(
                     f"process {holder} works on the ablation in {file.parent}",
                     hint="Wait for it, or stop it with Ctrl-C and give the same command again",
@@ -170,27 +170,7 @@ def _take_lock(file: Path, say: Callable[[str], None]) -> int:
                 say("A step of an earlier start still runs, though that start was killed: waiting for its end …")
                 waiting = True
             time.sleep(_LOOK_EVERY_S)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -32,6 +32,7 @@ from routenator.engine.ledger.schema import (
     write_meta,
 )
 from routenator.engine.ledger.trace_codec import dump_json, load_json
+from routenator.engine.lock_file import is_alive, read_holder, try_lock
 
 LOCK_NAME = "run.lock"
 ORPHANS_WAIT_S = 5.0
@@ -149,26 +150,11 @@ def running_pid(path: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _read_pid(descriptor)
+        return read_holder(descriptor)
     else:
         return None
     finally:
         os.close(descriptor)
-
-
-def _read_pid(descriptor: int) -> int | None:
-    content = os.pread(descriptor, 32, 0).strip()
-    return int(content) if content.isdigit() else None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # somebody else's process
-    return True
 
 
 def take_lock(path: Path) -> int:
@@ -179,18 +165,13 @@ def take_lock(path: Path) -> int:
         raise RunError(f"{path}: {exc.strerror}", hint="Choose a directory that can be written") from None
     began = time.monotonic()
     while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = _read_pid(descriptor)
-            has_orphans = pid is not None and not _is_alive(pid)
-            if time.monotonic() - began < (ORPHANS_WAIT_S if has_orphans else _LOOKERS_WAIT_S):
-                time.sleep(_LOCK_PAUSE_S)
-                continue
-        else:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        if try_lock(descriptor):
             return descriptor
+        pid = read_holder(descriptor)
+        has_orphans = pid is not None and not is_alive(pid)
+        if time.monotonic() - began < (ORPHANS_WAIT_S if has_orphans else _LOOKERS_WAIT_S):
+            time.sleep(_LOCK_PAUSE_S)
+            continue
         os.close(descriptor)
         if has_orphans:
             raise RunError(
