@@ -38,6 +38,11 @@ class DeclaredPack:
     languages: Sequence[str]
     words: frozenset[str]
 
+    @property
+    def has_spoken(self) -> bool:
+        """Whether some function's arguments are spans of the query."""
+        return any(function.category_is_spoken for function in self.functions.values())
+
     @classmethod
     def from_pack(cls, pack: DomainPack) -> DeclaredPack:
         """Read a pack."""

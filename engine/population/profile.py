@@ -27,7 +27,8 @@ class QueryProfile:
 
     Attributes:
         function: ``None`` where the row is not labelled; then the four after it say nothing.
-        arguments: Names of those present, sorted, joined by ``+``; `NO_ARGUMENTS` without any.
+        arguments: Names of those present, sorted, joined by ``+``; `NO_ARGUMENTS` without any, and for a function whose
+            arguments are not spoken in a pack where others' are.
         present: Number of arguments.
         category: `NO_CATEGORY` without one, `NOT_NAMED` for a value that the pack has no word for.
         keyword_position: ``absent`` without a category.
@@ -50,11 +51,13 @@ def profile(query: RealQuery, pack: DeclaredPack) -> QueryProfile:
     """Measure one query. The category of a function that is not the pack's is not known: it counts as none."""
     declared = pack.functions.get(query.function or "")
     category = NO_CATEGORY if declared is None else _category_of(query, declared, pack)
+    # Beside functions whose arguments are spoken, one that has none of these is asked for in one way only.
+    is_counted = declared is None or declared.category_is_spoken or not pack.has_spoken
     last = query.query.rstrip(" \t\n\"')")[-1:]
     return QueryProfile(
         language=query.language,
         function=query.function,
-        arguments="+".join(query.present) or NO_ARGUMENTS,
+        arguments="+".join(query.present) if query.present and is_counted else NO_ARGUMENTS,
         present=len(query.present),
         category=category,
         keyword_position=locate_keyword(query.query, query.language, category, pack.lexicon),

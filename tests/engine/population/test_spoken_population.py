@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import pytest
 from fakes.bench import SPOKEN, TINY, load_once
@@ -34,6 +35,15 @@ def test_a_category_that_the_function_cannot_give_is_not_named(spoken):
     assert profile(query_of("coffee shops"), spoken).category == "cafe"
     assert profile(query_of("hotel"), spoken).category == NOT_NAMED
     assert profile(query_of("hotel restaurant"), spoken).category == "restaurant"
+
+
+def test_a_plain_function_beside_spoken_ones_has_no_combinations_of_arguments(spoken):
+    plain = DeclaredPack.from_pack(load_once(TINY))
+    row = RealQuery(1, "cat icons", "en", "search", True, {"content_type": ("icon",), "prompt": ("cat",)})
+    mixed = replace(spoken, functions={**spoken.functions, "search": plain.functions["search"]})
+    assert profile(row, mixed).arguments == "none"  # what the targets of such a pack may say of it
+    assert profile(row, plain).arguments == "content_type+prompt"
+    assert profile(query_of("cafe"), mixed).arguments == "city+place"
 
 
 @pytest.fixture
