@@ -21,7 +21,9 @@ def add_music(graph: GraphBuilder) -> None:
     historical = [*real["musicians"], *(name.removeprefix("Dame ").removeprefix("Sir ") for name in borrowed)]
     taken = {name.casefold() for name in historical}
     invented = [name for form, count in ARTISTS.items() for name in inventor.invent(form, count, taken)]
-    artists = [graph.add("Artist", name) for name in (*historical, *invented)]
+    artists = [
+        graph.add("Artist", name, weight=0.2 if name.startswith("The ") else 1.0) for name in (*historical, *invented)
+    ]
     artists = list(dict.fromkeys(artists))
 
     genres = (HERE / "sources" / "genres.txt").read_text("utf-8").splitlines()

@@ -1,4 +1,7 @@
-"""Phrases for points and stretches of time, as people say them, without the preposition that stands before them."""
+"""Phrases for points and stretches of time, as people say them, without the preposition that stands before them.
+
+"In" belongs to a stretch of time that it begins ("in two weeks"), not to a month or a season.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +29,12 @@ USUAL = (
     "the day after tomorrow|this month|next month|this year|next year|this summer|next summer|this winter|next winter|"
     "this spring|next spring|this fall|next fall|this autumn|the weekend|the end of the week|the end of the month|"
     "the next hour|the next few days|the next three days|the coming week|the rest of the day|the rest of the week|"
-    "early tomorrow|late tonight|first thing tomorrow|a while|an hour|half an hour|a few hours from now|any time now|"
-    "the same time tomorrow|my birthday|our anniversary|currently|immediately|as soon as possible|"
+    "early tomorrow|late tonight|first thing tomorrow|a few hours from now|any time now|"
+    "the same time tomorrow|in a while|in an hour|in half an hour|in a minute|in a few minutes|in a couple of hours|"
+    "in a couple of weeks|my birthday|our anniversary|currently|immediately|as soon as possible|"
     "early evening|late afternoon|mid-morning|happy hour|closing time|this time next week|week after next|"
-    "the middle of the night|the first of the month|summer|winter|spring|autumn|a few minutes|a couple of hours|"
-    "a couple of weeks|a few days from now|a month from today|a week from now|a year from now|a minute"
+    "the middle of the night|the first of the month|summer|winter|spring|autumn|"
+    "a few days from now|a month from today|a week from now|a year from now"
 ).split("|")
 
 
@@ -87,7 +91,8 @@ def _date(rng: random.Random) -> str:
 def _span(rng: random.Random) -> str:
     text, one = _count(rng)
     unit = rng.choices(UNITS, (1.5, 3, 4, 3.5, 4, 2.5, 2))[0] + ("" if one else "s")
-    return f"{text} {unit}{rng.choices(('', ' from now', ' from today', ' from tomorrow'), (3, 6, 0.7, 0.2))[0]}"
+    forms = (f"in {text} {unit}", *(f"{text} {unit} from {start}" for start in ("now", "today", "tomorrow")))
+    return rng.choices(forms, (5, 5, 0.5, 0.2))[0]
 
 
 def _day(rng: random.Random) -> str:
@@ -117,9 +122,7 @@ def _day(rng: random.Random) -> str:
 
 def invent_times(count: int, rng: random.Random) -> dict[str, float]:
     """``count`` phrases with their weights, the usual ones first and heaviest."""
-    phrases = {
-        phrase: (12.0 if i < 12 else 2.5) for i, phrase in enumerate(p for p in USUAL if not p.startswith("in "))
-    }
+    phrases = {phrase: (12.0 if i < 12 else 2.5) for i, phrase in enumerate(USUAL)}
     phrases.update((feast, 1.2) for feast in FEASTS)
     makers = (_clock, _date, _span, _day)
     known = {phrase.casefold() for phrase in phrases}
