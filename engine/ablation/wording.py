@@ -50,7 +50,7 @@ def notes(report: AblationReport) -> Iterator[str]:
     if any(figure.gap is not None for figures in report.figures.values() for figure in figures.values()):
         yield f"n/m: with n of m seeds the arm is above {BASELINE}."
     if UNTUNED in report.figures:
-        yield f"{UNTUNED}: the base model as it is, told of the functions by their schemas."
+        yield f"{UNTUNED}: the base model as it is, told of the functions in its prompt."
     for arm, why in report.skipped.items():
         yield f"{arm} is left out: {why}."
     if report.missing:

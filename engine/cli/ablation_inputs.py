@@ -37,6 +37,7 @@ class AblationInputs:
         identity: What makes it this ablation, in words.
         skipped: Arm → why it is left out.
         facts: What is compared, for the report.
+        embedded: Models that generation starts on this machine.
     """
 
     plan: AblationPlan
@@ -45,6 +46,7 @@ class AblationInputs:
     identity: dict[str, str]
     skipped: dict[str, str]
     facts: dict[str, Any]
+    embedded: frozenset[str]
 
 
 def find_ablation(recipe: str) -> Path:
@@ -123,6 +125,7 @@ def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> Ablation
             "seeds": " ".join(map(str, settings.seeds)),
             "golden set": f"{golden_file.name} ({golden_sha256[:12]})",
         },
+        embedded=frozenset(each.model for each in inputs.endpoints.endpoints.values() if each.kind == "embedded"),
     )
 
 

@@ -69,7 +69,8 @@ def evaluate(
     """
     import asyncio
 
-    from routenator.engine.evaluation.comparison import load_other
+    from routenator.engine.cli.folders import refuse_foreign
+    from routenator.engine.evaluation.comparison import PREDICTIONS, load_other
     from routenator.engine.evaluation.golden import load_golden
 
     chosen = _choose_endpoint(endpoints, model or "text") if endpoints is not None else None
@@ -84,10 +85,10 @@ def evaluate(
     )
     _warn_of_strangers(rows, tools)
     folder = out_dir or Path("evaluations") / f"{_file_name(name)}-{golden.stem}"
+    refuse_foreign(folder, PREDICTIONS, "an evaluation")
     identity = {"golden_sha256": golden_sha256, "tools_sha256": _digest_json(tools)}
 
     def open_file(predictor: Predictor) -> PredictionFile:
-        from routenator.engine.evaluation.comparison import PREDICTIONS
         from routenator.engine.evaluation.predictions import PredictionFile
 
         return PredictionFile(folder / PREDICTIONS, {**predictor.identity, **identity})
@@ -96,7 +97,7 @@ def evaluate(
         if chosen is not None:
             name, file = asyncio.run(_ask_endpoint(chosen, tools, tools_in_prompt or "api", rows, open_file))
         else:
-            name, file = asyncio.run(_ask_local(name, tools, tools_in_prompt, batch_size, rows, open_file))
+            name, file = _ask_local(name, tools, tools_in_prompt, batch_size, rows, open_file)
     except KeyboardInterrupt:
         say(f"\nStopped. The answers so far are in {folder}; give the same command again to go on.")
         raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -183,7 +184,7 @@ def _warn_of_strangers(rows: Sequence[GoldenRow], tools: Sequence[dict[str, Any]
         say(f"{len(strange):,} functions of the golden set are not among the {len(known):,} given: {shown}", "yellow")
 
 
-async def _ask_local(
+def _ask_local(
     model: str,
     tools: Sequence[dict[str, Any]],
     tools_in_prompt: ToolsOption | None,
@@ -191,12 +192,30 @@ async def _ask_local(
     rows: Sequence[GoldenRow],
     open_file: Callable[[Predictor], PredictionFile],
 ) -> tuple[str, PredictionFile]:
+    import asyncio
+    import os
+    import signal
+
     from routenator.engine.evaluation.local_model import LocalModel
 
     if tools_in_prompt == "api":
         raise typer.BadParameter("api is for endpoints; give schemas", param_hint="--tools-in-prompt")
     predictor = LocalModel.load(model, tools, tools_in_prompt, batch_size)
-    return await _ask(predictor, rows, open_file)
+
+    def stop(number: int, frame: Any) -> None:
+        if predictor.stopping:
+            os._exit(EXIT_INTERRUPTED)  # the batch's thread cannot be stopped
+        predictor.stopping = True
+        say("Stopping after the rows that are being answered. Once more to leave at once.")
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        found = asyncio.run(_ask(predictor, rows, open_file))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if predictor.stopping:
+        raise KeyboardInterrupt
+    return found
 
 
 async def _ask_endpoint(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,7 +109,7 @@ def _read_routes(given: Sequence[str], present: Sequence[FittedTable]) -> dict[s
     routes: dict[str, float] = {}
     for text in given:
         name, _, weight = text.partition("=")
-        if name not in MODALITIES or not weight.replace(".", "", 1).isdigit() or float(weight) <= 0:
+        if name not in MODALITIES or not re.fullmatch(r"[0-9]+(\.[0-9]+)?", weight) or float(weight) <= 0:
             fix = f"Write {', '.join(MODALITIES)} with a weight above 0, such as text=40"
             raise ConfigError([Fault("--route", f"{text!r} is no route with a weight", fix)])
         routes[name] = float(weight)

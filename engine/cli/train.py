@@ -19,7 +19,7 @@ def train(
     data: Annotated[Path, typer.Option("--data", help="A run's directory, or a file of JSON lines.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the result. One that exists goes on.")],
     functions: Annotated[
-        Path | None, typer.Option(help="The tools as a JSON list, or a pack. Default: those of the run.")
+        Path | None, typer.Option(help="The tools as a JSON list, or a pack's folder. Default: those of the run.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Base model, in place of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Seed, in place of the recipe's.")] = None,
@@ -36,14 +36,19 @@ def train(
 
     Example: routenator train smollm2-cpu --data runs/demo --out models/demo
     """
+    from routenator.engine.cli.folders import refuse_foreign
     from routenator.engine.training.base_model import TRAIN_PACKAGES, prepare_libraries, require_packages
+    from routenator.engine.training.merging import check_gguf_base
     from routenator.engine.training.processes import is_first_process
+    from routenator.engine.training.trainer import STATE_FILE
 
     settings = load_settings(recipe, {"model": model, "seed": seed, "max_steps": max_steps})
     require_packages(*TRAIN_PACKAGES, *(["bitsandbytes"] if settings.quantization == "nf4" else []))
     if gguf:
         require_packages("gguf")
+        check_gguf_base(settings.model)
     _refuse_lone_shard(settings)
+    refuse_foreign(out, STATE_FILE, "a training")
     prepare_libraries()
     result = _train(settings, data, out, functions)
     if not is_first_process():
@@ -57,7 +62,7 @@ def train(
         print_json({key: value for key, value in result.items() if key != "history"})
     else:
         say(f"\nAdapter: {out}/adapter\nLoss:    {out}/loss.png\nCard:    {out}/README.md")
-        say(f"Measure it: routenator evaluate {out}/adapter --golden GOLDEN.jsonl")
+        say(f"Measure it: routenator evaluate {out}/adapter --golden GOLDEN.jsonl --pack PACK")
 
 
 def say(message: str) -> None:
@@ -117,7 +122,12 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
     needed_gb = estimate_gb(read_shape(checkpoint, settings), settings, longest, learnt.longest_call, processes)
     free_gb = available_gb()
     check_memory(needed_gb, free_gb)
-    identity = {"settings": settings.model_dump(mode="json"), "rows_sha256": _digest(rows), "base": settings.model}
+    identity = {
+        "settings": settings.model_dump(mode="json"),
+        "rows_sha256": _digest(rows),
+        "base": settings.model,
+        "tools": list(tools),
+    }
     before = _read_state(out, identity)
     if before.get("finished"):
         say(f"{out} holds this training already, finished after {before['steps']} steps.")
@@ -133,7 +143,7 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
     if is_first_process():
         write_state(out, identity)
     result = train_adapter(checkpoint, tokenizer, learnt, held_out, settings, out, say)
-    state = {**identity, "data": str(data), "tools": list(tools), **to_state(result)}
+    state = {**identity, "data": str(data), **to_state(result)}
     state["processes"] = processes
     state["finished"] = not result.interrupted
     if result.stopped_early:
@@ -142,6 +152,8 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
         return state
     write_state(out, state)
     write_loss_plot(result.history, out / "loss.png")
+    if result.interrupted:
+        return state
     (out / "README.md").write_text(_card(settings, state, len(learnt.input_ids), len(held_out.input_ids)), "utf-8")
     return state
 
@@ -155,7 +167,7 @@ def _tools_of(data: Path, functions: Path | None) -> tuple[dict[str, Any], ...]:
     if functions is not None:
         return load_tools(functions)
     if not data.is_dir():
-        fix = "Name a pack or a functions.json: a file of rows does not say its functions"
+        fix = "Give a pack's folder or a functions.json: a file of rows does not say its functions"
         raise InputError([Fault("--functions", "is missing", fix)])
     with LedgerReader(data) as reader:
         return tuple(dict(tool) for tool in RunMeta.from_meta(reader.meta()).tools)
@@ -198,8 +210,11 @@ def _read_state(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
 
     try:
         before: dict[str, Any] = json.loads((out / STATE_FILE).read_bytes())
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return {}
+    except ValueError:
+        what = "is cut short: which training the folder holds is not known"
+        raise InputError([Fault(str(out / STATE_FILE), what, "Give another --out, or remove the folder")]) from None
     changed = [key for key, value in identity.items() if before.get(key) != value]
     if changed:
         what = f"holds a training with other {' and '.join(changed)}"

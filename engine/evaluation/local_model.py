@@ -11,10 +11,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import ValidationError
+
 from routenator.engine.errors import Fault, InputError, RunError
 from routenator.engine.evaluation.golden import GoldenRow
 from routenator.engine.evaluation.predictions import Prediction
 from routenator.engine.training.base_model import (
+    cannot_load,
     load_tokenizer,
     load_trained_base,
     prepare_libraries,
@@ -35,6 +38,8 @@ class LocalModel:
     ) -> None:
         self.name = name
         self.identity = identity
+        self.stopping = False
+        """Set it to end after the batch that is being answered."""
         self._model = model
         self._tokenizer = tokenizer
         self._prompter = prompter
@@ -64,20 +69,22 @@ class LocalModel:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = "bfloat16" if device == "cuda" else "float32"
         adapter = Path(path) if is_adapter(path) else None
-        trained = read_training(adapter) if adapter else {}
-        settings = trained.get("settings", {})
-        checkpoint = resolve_checkpoint(settings["model"] if adapter else path)
-        if adapter is None:
-            model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=dtype, device_map={"": device})
+        settings = _read_recipe(adapter) if adapter is not None else None
+        checkpoint = resolve_checkpoint(settings.model if settings is not None else path)
+        if adapter is None or settings is None:
+            try:
+                model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=dtype, device_map={"": device})
+            except (OSError, ValueError) as exc:
+                raise cannot_load(checkpoint, exc) from None
         else:
             from peft import PeftModel
 
-            base = load_trained_base(checkpoint, TrainSettings.model_validate(settings), dtype, device)
+            base = load_trained_base(checkpoint, settings, dtype, device)
             model = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
         model.eval()
         tokenizer = load_tokenizer(str(adapter or checkpoint))  # an adapter has the template that it was trained with
         tokenizer.padding_side = "left"
-        style: ToolsInPrompt = tools_in_prompt or settings.get("tools_in_prompt") or "schemas"
+        style: ToolsInPrompt = tools_in_prompt or (settings.tools_in_prompt if settings is not None else "schemas")
         identity = {
             "model": path,
             "tools_in_prompt": style,
@@ -86,9 +93,11 @@ class LocalModel:
         return cls(name_of(path), model, tokenizer, CallPrompter(tokenizer, tools, style), identity, batch_size)
 
     async def predict(self, rows: Sequence[GoldenRow]) -> AsyncIterator[Prediction]:
-        """Answer every row; those of like length together, so that little is padded."""
+        """Answer every row, until `stopping`; those of like length together, so that little is padded."""
         ordered = sorted(rows, key=lambda row: len(row.query))
         for start in range(0, len(ordered), self._batch_size):
+            if self.stopping:
+                return
             for prediction in await asyncio.to_thread(self._answer, ordered[start : start + self._batch_size]):
                 yield prediction
 
@@ -149,6 +158,15 @@ def _fingerprint(folder: Path) -> dict[str, str]:
             about = file.stat()
             found[file.name] = f"{about.st_size} bytes, {about.st_mtime_ns} ns"
     return found
+
+
+def _read_recipe(adapter: Path) -> TrainSettings:
+    try:
+        return TrainSettings.model_validate(read_training(adapter).get("settings"))
+    except ValidationError:
+        what = f"the {STATE_FILE} beside it holds no recipe that this version knows"
+        fix = "Give an adapter that this version trained, or merge it into its base and give that checkpoint"
+        raise InputError([Fault(str(adapter), what, fix)]) from None
 
 
 def read_training(adapter: Path) -> dict[str, Any]:

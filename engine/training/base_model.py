@@ -102,7 +102,7 @@ def load_tokenizer(checkpoint: str) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     except (OSError, ValueError) as exc:
-        raise _cannot_load(checkpoint, exc) from None
+        raise cannot_load(checkpoint, exc) from None
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -132,7 +132,7 @@ def load_base(checkpoint: str, settings: TrainSettings) -> Any:
     try:
         model = AutoModelForCausalLM.from_pretrained(checkpoint, **options)
     except (OSError, ValueError) as exc:
-        raise _cannot_load(checkpoint, exc) from None
+        raise cannot_load(checkpoint, exc) from None
     model.config.use_cache = False
     _keep_trainable(model)
     return model
@@ -173,7 +173,8 @@ def _keep_trainable(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def _cannot_load(checkpoint: str, exc: Exception) -> TrainingError:
+def cannot_load(checkpoint: str, exc: Exception) -> TrainingError:
+    """What a library's complaint about a checkpoint is to the user: its first line."""
     first = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
     return TrainingError(
         f"{checkpoint} cannot be loaded: {first}",

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routenator.engine.errors import TrainingError
+from routenator.engine.errors import Fault, InputError, TrainingError
+from routenator.engine.llm.embedded_models import EMBEDDED_MODELS, prepare_model
 from routenator.engine.training.base_model import load_tokenizer, load_trained_base
 from routenator.engine.training.settings import TrainSettings
 
@@ -40,6 +41,32 @@ def merge_adapter(checkpoint: str, settings: TrainSettings, adapter: Path, folde
     load_tokenizer(str(adapter)).save_pretrained(folder)  # with the chat template of the training
 
 
+def check_gguf_base(model: str) -> None:
+    """Whether `write_gguf` will be able to follow the model's own GGUF file, before anything is trained.
+
+    Raises:
+        InputError: The model is no embedded one.
+        TrainingError: It is not of the Llama family.
+    """
+    from gguf import GGUFReader
+
+    if model not in EMBEDDED_MODELS:
+        known = ", ".join(EMBEDDED_MODELS)
+        fix = "Leave it out, and convert merged/ (--merge) with llama.cpp's convert_hf_to_gguf.py"
+        raise InputError([Fault("--gguf", f"is for embedded base models ({known}), and this is {model}", fix)])
+    _check_family(GGUFReader(prepare_model(model)))
+
+
+def _check_family(reader: Any) -> str:
+    architecture = str(reader.fields["general.architecture"].contents())
+    if architecture != "llama":
+        raise TrainingError(
+            f"GGUF is written for models of the Llama family, and this one is {architecture}",
+            hint="Leave out --gguf, and convert merged/ (--merge) with llama.cpp's convert_hf_to_gguf.py",
+        )
+    return architecture
+
+
 def write_gguf(merged: Path, like: Path, file: Path) -> None:
     """Write a merged checkpoint as F16 GGUF, with the metadata and the tensor names of ``like``, and its chat template.
 
@@ -59,12 +86,7 @@ def write_gguf(merged: Path, like: Path, file: Path) -> None:
     from gguf import GGUFReader, GGUFValueType, GGUFWriter, LlamaFileType
 
     reader = GGUFReader(like)
-    architecture = str(reader.fields["general.architecture"].contents())
-    if architecture != "llama":
-        raise TrainingError(
-            f"GGUF is written for models of the Llama family, and this one is {architecture}",
-            hint="Convert the merged checkpoint with llama.cpp's convert_hf_to_gguf.py",
-        )
+    architecture = _check_family(reader)
     weights = _Weights(merged, reader, architecture)
     partial = file.with_suffix(".tmp")
     writer = GGUFWriter(partial, architecture)

@@ -30,6 +30,7 @@ CHECKPOINTS = "checkpoints"
 STATE_FILE = "training.json"
 _LOG_EVERY_STEPS = 10
 _LEAST_LOG_LINES = 20
+_TRAINER_STATE = "trainer_state.json"
 
 Say = Callable[[str], None]
 
@@ -91,8 +92,7 @@ def train_adapter(
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import EarlyStoppingCallback, PrinterCallback
-    from transformers.trainer_utils import get_last_checkpoint
+    from transformers import EarlyStoppingCallback, PrinterCallback, TrainerState
 
     has_validation = bool(validation.input_ids)
     steps = count_steps(len(train.input_ids), settings, process_count())
@@ -123,21 +123,27 @@ def train_adapter(
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # `progress` says it for people
-    last = get_last_checkpoint(str(out / CHECKPOINTS)) if (out / CHECKPOINTS).is_dir() else None
-    if last is not None:
-        say(f"Going on from {Path(last).name}.")
+    last = _last_checkpoint(out / CHECKPOINTS)
+    state = TrainerState.load_from_json(str(last / _TRAINER_STATE)) if last is not None else None
     began = time.monotonic()
     try:
-        with _interruptible(progress):
-            trainer.train(resume_from_checkpoint=last)
+        if state is not None and state.global_step >= steps:
+            # All steps were made, and the end came before the adapter was saved: one more would be one too many.
+            best = Path(state.best_model_checkpoint or str(last)).name
+            trainer.model.load_adapter(str(out / CHECKPOINTS / best), "default")
+        else:
+            if last is not None:
+                say(f"Going on from {last.name}.")
+            with _interruptible(progress, say):
+                trainer.train(resume_from_checkpoint=str(last) if last is not None else None)
+            state = trainer.state
     except torch.OutOfMemoryError as exc:
         raise TrainingError(
             "the GPU has no memory left",
             hint="Lower batch_size (raise gradient_accumulation in turn) or max_tokens, "
             "or set gradient_checkpointing: true",
         ) from exc
-    state = trainer.state
-    interrupted = bool(progress.interrupted)
+    interrupted = bool(progress.interrupted) and state.global_step < steps
     if not interrupted:
         trainer.save_model(str(out / ADAPTER))  # all processes: sharded weights are gathered
         if is_first_process():
@@ -198,6 +204,15 @@ def _arguments(settings: TrainSettings, out: Path, steps: int, has_validation: b
     )
 
 
+def _last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end: the trainer's state comes last."""
+    whole = []
+    for file in folder.glob(f"checkpoint-*/{_TRAINER_STATE}"):
+        with contextlib.suppress(ValueError):
+            whole.append((int(json.loads(file.read_bytes())["global_step"]), file.parent))
+    return max(whole)[1] if whole else None
+
+
 def _make_progress(say: Say, steps: int) -> Any:
     """A callback of the trainer that says how far it is, and stops it at a step's end when it is asked to."""
     from transformers import TrainerCallback
@@ -237,13 +252,14 @@ def _make_progress(say: Say, steps: int) -> Any:
 
 
 @contextlib.contextmanager
-def _interruptible(progress: Any) -> Iterator[None]:
+def _interruptible(progress: Any, say: Say) -> Iterator[None]:
     """First Ctrl-C or SIGTERM: save a checkpoint at the end of the step. Second: leave at once."""
 
     def ask(number: int, frame: Any) -> None:
         if progress.interrupted:
             os._exit(130)
         progress.interrupted = True
+        say("Stopping at the end of this step, with a checkpoint. Once more to leave at once.")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

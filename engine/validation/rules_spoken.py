@@ -22,7 +22,6 @@ _HOW = {
     "mixed": "begin with a small letter and keep the capitals of names",
 }
 _LONG_WORD_CHARS = 4  # "at five at the bar": short words double in good English
-_MAY_REPEAT = FUNCTION_WORDS - {"a", "an", "my", "the"}
 _TWO_POSSESSIVES = re.compile(r"['’]s['’]s\b", re.IGNORECASE)
 
 
@@ -90,7 +89,7 @@ def check_carrier(case: Case) -> Iterator[Finding]:
 
 
 def check_carrier_repeats(case: Case) -> Iterator[Finding]:
-    """``repetition``: around the values no longer word stands twice, and none directly behind itself."""
+    """``repetition``: around the values no longer word stands twice, and no word directly behind itself."""
     stretches = case.spoken.words_between()
     counts = Counter(word for words in stretches for word in words)
     often = [word for word, count in counts.items() if count > 1 and len(word) >= _LONG_WORD_CHARS]
@@ -98,9 +97,9 @@ def check_carrier_repeats(case: Case) -> Iterator[Finding]:
     spans = sorted(case.spoken.places.values(), key=lambda span: span.start)
     for words, span in zip(stretches, spans, strict=False):
         value = fold_words(span.value)
-        if words and value and words[-1] == value[0]:
-            twice.append(words[-1])  # "the The Beatles"
-    if found := next((word for word in [*twice, *often] if word not in _MAY_REPEAT), None):
+        if words and value and words[-1] == value[0] and words[-1] in FUNCTION_WORDS:
+            twice.append(words[-1])  # "the The Beatles"; "play Play It Again" is right
+    if found := next((word for word in [*twice, *often] if word in twice or word not in FUNCTION_WORDS), None):
         yield Finding("repetition", f"The query repeats '{found}'; write each thing once.", "rules")
     elif _TWO_POSSESSIVES.search(case.query):
         yield Finding("repetition", "The query has 's twice behind one name; write it once.", "rules")

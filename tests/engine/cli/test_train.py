@@ -15,6 +15,7 @@ import pytest
 from fakes.tiny_training import FUNCTIONS, run, start, write_checkpoint, write_files
 
 WANTED = ("torch", "transformers", "peft", "trl", "accelerate", "bitsandbytes")
+IDENTITY = ("settings", "rows_sha256", "base", "tools")
 MISSING = [name for name in WANTED if importlib.util.find_spec(name) is None]
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"training needs {', '.join(MISSING)}: just test-train"),
@@ -77,6 +78,59 @@ def test_a_killed_training_goes_on_to_the_same_number_of_steps(files, tmp_path):
     code, _, err = run(arguments)
     assert code == 0
     assert "holds this training already" in err
+
+
+def test_a_training_that_had_made_all_its_steps_makes_no_more(files, tmp_path):
+    arguments = files()
+    assert run(arguments)[0] == 0
+    folder = tmp_path / "out"
+    weights = (folder / "adapter" / "adapter_model.safetensors").read_bytes()
+    state = json.loads((folder / "training.json").read_text())
+    # What a kill leaves between the last step and the saving of the adapter.
+    shutil.rmtree(folder / "adapter")
+    (folder / "training.json").write_text(json.dumps({key: state[key] for key in IDENTITY}))
+    code, _, err = run(arguments)
+    assert code == 0, err
+    assert "step 4" not in err
+    assert (folder / "adapter" / "adapter_model.safetensors").read_bytes() == weights
+    again = json.loads((folder / "training.json").read_text())
+    assert (again["steps"], again["finished"], again["best_validation_loss"]) == (
+        3, True, state["best_validation_loss"],
+    )  # fmt: skip
+
+
+def test_a_checkpoint_that_was_cut_short_is_passed_over(files, tmp_path):
+    arguments = files(max_steps=60, eval_steps=5, patience=100)
+    child = start(arguments)
+    for line in child.stderr:
+        if line.startswith("step 15/60: validation"):
+            break
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    checkpoints = sorted((tmp_path / "out" / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name[11:]))
+    (checkpoints[-1] / "trainer_state.json").write_text("{")
+    code, _, err = run(arguments)
+    assert code == 0, err
+    assert f"Going on from {checkpoints[-2].name}." in err
+    assert json.loads((tmp_path / "out" / "training.json").read_text())["steps"] == 60
+
+
+def test_a_folder_of_something_else_and_another_training_are_refused(files, tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "README.md").write_text("mine")
+    code, _, err = run(files())
+    assert (code, (folder / "README.md").read_text()) == (2, "mine")
+    assert "holds something else than a training" in one_message(err)
+    (folder / "README.md").rename(folder / "training.json")
+    code, _, err = run(files())
+    assert code == 2 and "is cut short" in one_message(err)
+    (folder / "training.json").unlink()
+    assert run(files())[0] == 0
+    arguments = files()
+    (tmp_path / "functions.json").write_text(json.dumps(FUNCTIONS).replace("search", "find", 1))
+    code, _, err = run(arguments)
+    assert code == 2 and "other tools" in one_message(err)
 
 
 def test_training_ends_early_when_the_validation_loss_no_longer_falls(files, tmp_path):
