@@ -53,7 +53,7 @@ class SentenceModel:
         for extra in ("tokenizers", "safetensors"):
             if importlib.util.find_spec(extra) is None:
                 what = f"The sentence model needs the package {extra}, which is not installed."
-                raise RunError(what, hint="Install it with: pip install 'routenator[local]'")
+                raise RunError(what, hint="Install it with: pip install 'routenator[local]', in a checkout '.[local]'")
         # Located, not imported: the package's own code is not needed.
         spec = importlib.util.find_spec(PACKAGE)
         locations = [] if spec is None else list(spec.submodule_search_locations or [])

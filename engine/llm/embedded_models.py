@@ -105,7 +105,7 @@ def find_model(
         raise ConfigError([fault])
     if importlib.util.find_spec("xllamacpp") is None:
         what = "The embedded endpoint needs the llama.cpp server, which is not installed."
-        raise RunError(what, hint="Install it with: pip install 'routenator[local]'")
+        raise RunError(what, hint="Install it with: pip install 'routenator[local]', in a checkout '.[local]'")
     found = tuple(path for package, file in model.parts if (path := _find_file(package, file)) is not None)
     if len(found) < len(model.parts):
         raise RunError(f"The embedded model {name} is not installed.", hint=f"Install it with: {model.install}")
