@@ -144,7 +144,8 @@ def _require_packages() -> None:
     if missing:
         raise RunError(
             f"evaluating a model on this machine needs {', '.join(missing)}",
-            hint="Install it with: pip install 'routenator[train]', in a checkout '.[train]'; or serve the model and give --endpoints",
+            hint="Install it with: pip install 'routenator[train]', in a checkout '.[train]'; "
+            "or serve the model and give --endpoints",
         )
 
 

@@ -28,7 +28,8 @@ def require_packages(*names: str) -> None:
     if missing:
         raise TrainingError(
             f"training needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed",
-            hint="Install it with: pip install 'routenator[train]', in a checkout '.[train]' (on a CPU see docs/training.md)",
+            hint="Install it with: pip install 'routenator[train]', in a checkout '.[train]' "
+            "(on a CPU see docs/training.md)",
         )
 
 
