@@ -252,6 +252,17 @@ def test_wrong_input_is_said_before_anything_is_asked(app, tmp_path, change, wor
     assert fake.requests == []
 
 
+def test_a_folder_of_something_else_and_a_file_are_left_alone(app, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.html").write_text("mine")
+    result, requests = evaluate_answers(app, tmp_path, RIGHT)
+    assert "holds something else than an evaluation" in str(result.exception)
+    result, _ = evaluate_answers(app, tmp_path, RIGHT, out="golden.jsonl/x")
+    assert "is a file, not a folder" in str(result.exception)
+    assert (tmp_path / "out" / "report.html").read_text() == "mine"
+    assert requests == []
+
+
 def test_an_unknown_endpoint_is_answered_with_the_names_there_are(app, tmp_path):
     write_inputs(tmp_path, FakeEndpoint())
     result = run(app, tmp_path, model=("judge",))

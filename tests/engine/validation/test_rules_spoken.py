@@ -152,6 +152,9 @@ def test_words_around_the_values_name_nothing_that_the_function_could_take(speak
         ("rate best 4 out of a rating of six rating points", {"best": "best", "value": "4"}, "rating"),
         ("play the The Beatles on a playlist", {"artist": "The Beatles"}, "the"),
         ("play the the song by drake", {"artist": "drake"}, "the"),
+        ("play the song by the just just just", {"artist": "song"}, "just"),
+        ("book it in in two weeks", {"value": "in two weeks"}, "in"),
+        ("play Play It Again", {"track": "Play It Again"}, None),
         ("add it to Zina's's gems", {"owner": "Zina's", "playlist": "gems"}, "'s"),
         ("play the playlist of the playlist fans", {"playlist": "playlist fans"}, None),  # a value may say it again
         ("add Best Coast to the list of the best", {"artist": "Best Coast"}, None),
