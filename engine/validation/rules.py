@@ -60,6 +60,7 @@ SPOKEN_RULES: tuple[Rule, ...] = (
     rules_spoken.check_absent_said,
     rules_spoken.check_carrier,
     rules_spoken.check_carrier_repeats,
+    rules_spoken.check_determiners,
     rules_spoken.check_carrier_ends,
     rules_stratum.check_phrasing,
     rules_stratum.check_keyword_position,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from routenator.engine.sample import ANY, Finding
 from routenator.engine.validation.case import Case
@@ -22,6 +22,7 @@ _HOW = {
     "mixed": "begin with a small letter and keep the capitals of names",
 }
 _LONG_WORD_CHARS = 4  # "at five at the bar": short words double in good English
+_DETERMINERS = frozenset({"a", "an", "my", "our", "that", "the", "this"})
 _TWO_POSSESSIVES = re.compile(r"['’]s['’]s\b", re.IGNORECASE)
 
 
@@ -103,6 +104,17 @@ def check_carrier_repeats(case: Case) -> Iterator[Finding]:
         yield Finding("repetition", f"The query repeats '{found}'; write each thing once.", "rules")
     elif _TWO_POSSESSIVES.search(case.query):
         yield Finding("repetition", "The query has 's twice behind one name; write it once.", "rules")
+
+
+def check_determiners(case: Case) -> Iterator[Finding]:
+    """``article``: outside titles no two determiners in a row ("the this book")."""
+    spans = sorted(case.spoken.places.values(), key=lambda span: span.start)
+    values = [fold_words(span.value) for span in spans]
+    for words, value in zip_longest(case.spoken.words_between(), values, fillvalue=[]):
+        for one, two in pairwise([*words, *(value if len(value) == 1 else [])]):
+            if one in _DETERMINERS and two in _DETERMINERS:
+                yield Finding("article", f"Write '{one}' or '{two}', not both.", "rules")
+                return
 
 
 def check_carrier_ends(case: Case) -> Iterator[Finding]:

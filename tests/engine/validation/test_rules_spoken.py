@@ -12,6 +12,7 @@ from routenator.engine.validation.rules_spoken import (
     check_carrier_ends,
     check_carrier_repeats,
     check_casing,
+    check_determiners,
     check_values_spoken,
 )
 
@@ -179,3 +180,16 @@ def test_what_stands_around_the_values_is_said_once(speak, query, values, repeat
 def test_a_query_does_not_end_in_a_word_that_wants_another(speak, query, is_finished):
     values = {"track": "The The"} if "The The" in query else {"track": "Watch Them"} if "Watch" in query else {}
     assert (not list(check_carrier_ends(speak(query, values)))) == is_finished
+
+
+@pytest.mark.parametrize(
+    ("query", "values", "both"),
+    [
+        ("rate the this song five", {"item": "song", "sort": "this"}, ["Write 'the' or 'this', not both."]),
+        ("play a my song", {"item": "song"}, ["Write 'a' or 'my', not both."]),
+        ("add it to my This Is Home", {"playlist": "This Is Home"}, []),
+        ("play that and the other song", {"item": "song"}, []),
+    ],
+)
+def test_two_determiners_do_not_stand_in_a_row(speak, query, values, both):
+    assert messages(check_determiners(speak(query, values))) == both
