@@ -18,13 +18,13 @@ class DeclaredFunction:
     Attributes:
         arguments: All names.
         category: The argument that holds the category; ``None`` without one.
-        category_is_spoken: The category argument's value is a span of the query, not a category's name.
+        is_spoken: Values of arguments are spans of the query; the category argument's is no category's name then.
         categories: Those that the function can be labelled with.
     """
 
     arguments: frozenset[str]
     category: str | None
-    category_is_spoken: bool
+    is_spoken: bool
     categories: frozenset[str]
 
 
@@ -41,7 +41,7 @@ class DeclaredPack:
     @property
     def has_spoken(self) -> bool:
         """Whether some function's arguments are spans of the query."""
-        return any(function.category_is_spoken for function in self.functions.values())
+        return any(function.is_spoken for function in self.functions.values())
 
     @classmethod
     def from_pack(cls, pack: DomainPack) -> DeclaredPack:

@@ -52,7 +52,7 @@ def profile(query: RealQuery, pack: DeclaredPack) -> QueryProfile:
     declared = pack.functions.get(query.function or "")
     category = NO_CATEGORY if declared is None else _category_of(query, declared, pack)
     # Beside functions whose arguments are spoken, one that has none of these is asked for in one way only.
-    is_counted = declared is None or declared.category_is_spoken or not pack.has_spoken
+    is_counted = declared is None or declared.is_spoken or not pack.has_spoken
     last = query.query.rstrip(" \t\n\"')")[-1:]
     return QueryProfile(
         language=query.language,
@@ -72,7 +72,7 @@ def _category_of(query: RealQuery, declared: DeclaredFunction, pack: DeclaredPac
     values = (query.arguments or {}).get(declared.category or "", ())
     if not values:
         return NO_CATEGORY
-    if not declared.category_is_spoken:
+    if not declared.is_spoken:
         return values[0] if values[0] in pack.categories else NOT_NAMED
     mentions = pack.lexicon.mentions(values[0], query.language)
     named = [mention for mention in mentions if mention.category in declared.categories]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 
 from routenator.engine.sample import ANY, Finding
 from routenator.engine.validation.case import Case
@@ -110,7 +110,7 @@ def check_determiners(case: Case) -> Iterator[Finding]:
     """``article``: outside titles no two determiners in a row ("the this book")."""
     spans = sorted(case.spoken.places.values(), key=lambda span: span.start)
     values = [fold_words(span.value) for span in spans]
-    for words, value in zip_longest(case.spoken.words_between(), values, fillvalue=[]):
+    for words, value in zip(case.spoken.words_between(), [*values, []], strict=True):
         for one, two in pairwise([*words, *(value if len(value) == 1 else [])]):
             if one in _DETERMINERS and two in _DETERMINERS:
                 yield Finding("article", f"Write '{one}' or '{two}', not both.", "rules")

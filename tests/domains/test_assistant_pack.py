@@ -95,7 +95,9 @@ def test_faults_are_found(copied):
 
 def test_values_are_written_as_people_say_them(labels):
     assert [name for name in labels["Playlist"] if re.search(r"\bplaylist\b", name, re.IGNORECASE)] == []
-    assert [time for time in labels["TimeRange"] if re.match(r"(at|on|in|for) ", time)] == []
+    assert [time for time in labels["TimeRange"] if re.match(r"(at|on|for) ", time)] == []
+    stretch = r"in (\S+|half an|a few|a couple of) (second|minute|hour|day|week|month|year)s?|in a while"
+    assert [time for time in labels["TimeRange"] if time.startswith("in ") and not re.fullmatch(stretch, time)] == []
     assert [name for name in labels["PlaylistOwner"] if not re.search(r"'s?$|^(my|our)$", name)] == []
 
 

@@ -33,7 +33,7 @@ def declare(categories=("album", "song", "track")):
     lexicon = Lexicon({"en": keywords}, {}, {}, REQUEST_VERBS | {"play", "rate"}, frozenset())
     functions = {
         "play": DeclaredFunction(frozenset({"artist", "item", "year"}), "item", True, frozenset(categories)),
-        "rate": DeclaredFunction(frozenset({"title", "score"}), None, False, frozenset()),
+        "rate": DeclaredFunction(frozenset({"title", "score"}), None, True, frozenset()),
     }
     return DeclaredPack(functions, frozenset(categories), lexicon, ("en",), frozenset())
 

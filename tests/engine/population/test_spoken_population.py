@@ -25,10 +25,10 @@ def test_categories_of_a_function_are_those_that_its_nodes_give(spoken):
     booking, alarm = spoken.functions["book_table"], spoken.functions["set_alarm"]
     assert booking.categories == {"restaurant", "cafe", "none"}
     assert (alarm.categories, alarm.category) == ({"none"}, None)
-    assert booking.category_is_spoken
+    assert booking.is_spoken
     plain = DeclaredPack.from_pack(load_once(TINY)).functions["search"]
     assert plain.categories == {"image", "template", "icon", "background"}
-    assert not plain.category_is_spoken
+    assert not plain.is_spoken
 
 
 def test_a_category_that_the_function_cannot_give_is_not_named(spoken):
