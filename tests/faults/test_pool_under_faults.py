@@ -17,9 +17,10 @@ async def test_a_server_that_was_down_is_tried_with_one_request_while_the_others
         while fake.in_flight:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         refused = len(fake.requests)
-        fake.answer = lambda body: Reply.text(body["messages"][-1]["content"], delay_s=0.5)
+        fake.answer = lambda body: Reply.text(body["messages"][-1]["content"], delay_s=2.5)
         while len(fake.requests) == refused:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+        fake.answer = lambda body: Reply.text(body["messages"][-1]["content"])
         await asyncio.sleep(0.3)
         assert len(fake.requests) == refused + 1, "the canary is out, and nobody else"
         assert pool.states()[0].replicas[0].condition == "trial"
