@@ -93,14 +93,14 @@ def check_carrier_repeats(case: Case) -> Iterator[Finding]:
     """``repetition``: around the values no longer word stands twice, and no word directly behind itself."""
     stretches = case.spoken.words_between()
     counts = Counter(word for words in stretches for word in words)
-    often = [word for word, count in counts.items() if count > 1 and len(word) >= _LONG_WORD_CHARS]
+    longer = [word for word in counts if len(word) >= _LONG_WORD_CHARS and word not in FUNCTION_WORDS]
+    often = [word for word in longer if counts[word] > 1]
     twice = [word for words in stretches for word, after in pairwise(words) if word == after]
-    spans = sorted(case.spoken.places.values(), key=lambda span: span.start)
-    for words, span in zip(stretches, spans, strict=False):
+    for words, span in zip(stretches, case.spoken.in_order(), strict=False):
         value = fold_words(span.value)
         if words and value and words[-1] == value[0] and words[-1] in FUNCTION_WORDS:
             twice.append(words[-1])  # "the The Beatles"; "play Play It Again" is right
-    if found := next((word for word in [*twice, *often] if word in twice or word not in FUNCTION_WORDS), None):
+    if found := next(iter([*twice, *often]), None):
         yield Finding("repetition", f"The query repeats '{found}'; write each thing once.", "rules")
     elif _TWO_POSSESSIVES.search(case.query):
         yield Finding("repetition", "The query has 's twice behind one name; write it once.", "rules")
@@ -108,8 +108,7 @@ def check_carrier_repeats(case: Case) -> Iterator[Finding]:
 
 def check_determiners(case: Case) -> Iterator[Finding]:
     """``article``: outside titles no two determiners in a row ("the this book")."""
-    spans = sorted(case.spoken.places.values(), key=lambda span: span.start)
-    values = [fold_words(span.value) for span in spans]
+    values = [fold_words(span.value) for span in case.spoken.in_order()]
     for words, value in zip(case.spoken.words_between(), [*values, []], strict=True):
         for one, two in pairwise([*words, *(value if len(value) == 1 else [])]):
             if one in _DETERMINERS and two in _DETERMINERS:

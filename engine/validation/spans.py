@@ -43,13 +43,17 @@ class Spans:
         """Whether every value stands in the query exactly once."""
         return not self.missing and not self.repeated
 
+    def in_order(self) -> list[Span]:
+        """The spans as they stand in the query."""
+        return sorted(self.places.values(), key=lambda span: span.start)
+
     def words_between(self) -> list[list[str]]:
         """Folded words of each stretch of the query that lies between two values, before the first or after the last.
 
         A possessive ``'s`` behind a value is no word.
         """
         texts, end = [], 0
-        for span in sorted(self.places.values(), key=lambda span: span.start):
+        for span in self.in_order():
             texts.append(self._text_after(end, span.start))
             end = span.stop
         texts.append(self._text_after(end, len(self.query)))
