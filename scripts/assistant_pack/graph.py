@@ -7,8 +7,8 @@ import re
 import unicodedata
 from pathlib import Path
 
-LONGER = {"WorkTitle": 1.3, "BookTitle": 1.2, "MovieTitle": 1.3, "MusicWork": 1.2, "Track": 1.2, "Album": 1.1}
-LONGER |= {"Site": 3.0, "PartyDescription": 1.5}
+LONGER = {"WorkTitle": 1.5, "BookTitle": 1.35, "MovieTitle": 1.3, "MusicWork": 1.2, "Track": 1.2, "Album": 1.4}
+LONGER |= {"Site": 4.0, "PartyDescription": 1.5}
 """How much likelier a label is for each of its words (up to seven): real ones are longer than the sources' mean."""
 NODE_COLUMNS = ("id", "type", "label", "aliases", "categories", "functions", "weight")
 EDGE_COLUMNS = ("source", "target", "type", "weight")

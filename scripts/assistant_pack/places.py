@@ -46,9 +46,9 @@ def add_places(graph: GraphBuilder) -> None:
             continue
         american = row["country"] == "United States"
         alias = (codes[row["state"]],) if american else ()
-        state = graph.add("State", row["state"], weight=8.0 if american else 0.15, aliases=alias)
+        state = graph.add("State", row["state"], weight=60.0 if american else 0.15, aliases=alias)
         # A village is asked for less often than a capital, but there are many villages.
-        weight = max(0.3, math.log10(int(row["population"])) - 3.0) * (1.5 if american else 1.0)
+        weight = max(0.3, math.log10(int(row["population"])) - 3.0) * (4.0 if american else 1.0)
         city = graph.add("City", row["name"], weight=weight)
         graph.join(city, state, "lies_in_state")
         graph.join(city, countries[row["country"]], "lies_in_country")
