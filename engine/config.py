@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -223,6 +224,9 @@ class Recipe(Strict):
     """No endpoint can see: refuse to start, or give the vision routes' share to the other routes, said aloud."""
     max_rounds: Annotated[int, Field(ge=0, le=50)] = 4
     """Refill rounds for slots whose sample was rejected, failed or a duplicate: the run's budget."""
+    min_delivered: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of ``rows`` that is enough: once it is there, no slot is refilled. For slow models, whose last slots may
+    take as long as all the others."""
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 256
     """Samples in flight at once, over all workers."""
     routes: dict[Route, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
@@ -234,6 +238,10 @@ class Recipe(Strict):
     """Keep every sample's trace. ``False`` keeps the rows alone, which saves about 1.5 KB and 100 µs a sample."""
     critique: CritiqueSettings = CritiqueSettings()
     dedup: DedupSettings = DedupSettings()
+
+    def enough_of(self, slots: int) -> int:
+        """Rows of ``slots`` slots that `min_delivered` asks for."""
+        return math.ceil(round(self.min_delivered * slots, 6))
 
 
 def load_recipe(path: Path) -> Recipe:

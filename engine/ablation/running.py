@@ -21,8 +21,6 @@ from routenator.engine.datasets.atomic_file import atomic_file
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_EVERY_S = 0.1
 _TAIL_LINES = 12
-_SHORT = 1
-"""Exit code of a generation that ended with rows missing."""
 _TAIL_BYTES = 8_000
 
 
@@ -145,18 +143,12 @@ def _run_step(step: Step, folder: AblationFolder, stop: _Stop, listener: Listene
                 listener.works(time.monotonic() - began)
         stop.child = None
     problem = None
-    if code == _SHORT and step.fewest_rows and _count_lines(step.result) >= step.fewest_rows:
-        pass  # a slot or two that no attempt filled; the report says how many rows there are
-    elif code != 0:
+    if code != 0:
         problem = f"{_read_tail(step.log, start)}\n(exit code {code}; the whole log: {step.log})".strip()
     elif not step.result.is_file():
         problem = f"it ended without {step.result}"
     folder.end(step, time.monotonic() - began, finished=problem is None, problem=None if stop.is_asked() else problem)
     return problem
-
-
-def _count_lines(path: Path) -> int:
-    return sum(1 for _ in path.open("rb")) if path.is_file() else 0
 
 
 def _read_tail(log: Path, start: int) -> str:

@@ -47,8 +47,8 @@ class AblationRecipe(Strict):
     rows: Annotated[int, Field(ge=1, le=1_000_000_000)]
     """Accepted rows of each arm and seed."""
     min_delivered: Annotated[float, Field(gt=0, le=1)] = 0.99
-    """Share of ``rows`` that is enough where no attempt fills the last slots; the report says each arm's rows. Every
-    training makes the same steps, however many rows there are."""
+    """Share of ``rows`` that is enough: the last slots of a slow model take as long as all the others. The report says
+    each arm's rows; every training makes the same steps, however many there are."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], Field(min_length=1)]
     """A generation and a training for each, with this number as the seed of both."""
     max_steps: Annotated[int, Field(ge=1)] | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ NO_EARLY_STOP = 1_000_000_000
 MAX_ROUNDS = 50
 """Refills of a slot, the most that a recipe may ask for: an arm that is short of rows is not compared."""
 
-_NOT_IDENTITY = ("pack", "endpoints", "max_in_flight", "max_rounds", "traces")
+_NOT_IDENTITY = ("pack", "endpoints", "max_in_flight", "max_rounds", "min_delivered", "traces")
 """Keys of a generation recipe that leave its rows as they are, or that have a digest of their own."""
 
 
@@ -47,7 +46,6 @@ class Step:
         size: Its work, in `UNITS` of its kind.
         needs: Names of the steps whose results it reads.
         files: Written before it runs: path → content.
-        fewest_rows: Rows that its result must hold where it ends with some missing; 0: none may be missing.
     """
 
     name: str
@@ -62,7 +60,6 @@ class Step:
     size: int
     needs: tuple[str, ...] = ()
     files: Mapping[Path, str] = field(default_factory=dict)
-    fewest_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,8 @@ def make_steps(plan: AblationPlan, program: tuple[str, ...] = ROUTENATOR) -> tup
 
 def _steps_of(plan: AblationPlan, arm: Arm, seed: int, program: tuple[str, ...]) -> Iterator[Step]:
     cell, prefix = plan.cell(arm.name, seed), f"{arm.name}/seed-{seed}"
-    recipe = arm.recipe.model_dump(mode="json") | {"seed": seed, "max_rounds": MAX_ROUNDS}
+    shared = {"seed": seed, "max_rounds": MAX_ROUNDS, "min_delivered": plan.min_delivered}
+    recipe = arm.recipe.model_dump(mode="json") | shared
     recipe_file, run = cell / "recipe.yaml", cell / "run"
     generate = Step(
         name=f"{prefix}/generate",
@@ -143,7 +141,6 @@ def _steps_of(plan: AblationPlan, arm: Arm, seed: int, program: tuple[str, ...])
         },
         size=arm.recipe.rows,
         files={recipe_file: _to_yaml(recipe, f"routenator generate {recipe_file} --out {run}")},
-        fewest_rows=math.ceil(plan.min_delivered * arm.recipe.rows),
     )
     yield generate
     settings = plan.train.model_copy(update={"seed": seed, "max_steps": plan.max_steps, "patience": NO_EARLY_STOP})

@@ -106,5 +106,8 @@ def run(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_json: bool)
             f"Samples: routenator traces list {run_dir} --verdict rejected, then traces show {run_dir} SLOT\n"
             f"Export:  routenator export {run_dir} --format trl"
         )
-    if outcome.delivered < outcome.planned:
+    if outcome.delivered < inputs.recipe.enough_of(outcome.planned):
         raise typer.Exit(EXIT_INCOMPLETE)
+    if outcome.delivered < outcome.planned:
+        share = inputs.recipe.min_delivered
+        say(f"Enough: the recipe's min_delivered is {share:.4g} of {outcome.planned:,} rows. The open slots were left.")

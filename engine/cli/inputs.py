@@ -42,6 +42,7 @@ from routenator.engine.validation.spans import find_spans
 MAY_CHANGE = (
     "recipe.max_in_flight",
     "recipe.max_rounds",
+    "recipe.min_delivered",
     "recipe.traces",
     "endpoints.endpoints.*.api_key_env",
     "endpoints.endpoints.*.base_url",
@@ -51,7 +52,7 @@ MAY_CHANGE = (
     "endpoints.endpoints.*.transport",
     "endpoints.endpoints.*.weights",
 )
-"""What may differ when a run is continued: where and how fast its endpoints are asked, and the budget of rounds."""
+"""What may differ when a run is continued: where and how fast its endpoints are asked, and when it has enough."""
 
 
 @dataclass(frozen=True)

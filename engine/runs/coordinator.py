@@ -60,7 +60,7 @@ class Coordinator:
         self._meter = RateMeter()
 
     async def fill(self) -> str | None:
-        """Run passes over the open slots until none is left, the rounds are used up, or the run is stopped.
+        """Run passes over the open slots until enough rows are there, the rounds are used up, or the run is stopped.
 
         A pass runs each open slot, and a slot whose sample was rejected again at once in its next round; then exact and
         near duplicates of the whole run are rejected and their slots are open again. A pass in which every sample
@@ -81,6 +81,9 @@ class Coordinator:
                     return None
                 self._phase = "dedup"
                 await self._reject_duplicates()
+                counts = reader.counts()
+                if counts.accepted >= self._recipe.enough_of(counts.planned):
+                    return None
                 if next(reader.open_slots(self._recipe.max_rounds), None) is None:
                     return None
                 if (barren := _why_barren(results)) is not None:

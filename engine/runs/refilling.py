@@ -20,20 +20,27 @@ class RefilledKeys(Iterator[SampleKey]):
     Args:
         keys: The open slots.
         max_rounds: Refill rounds of a slot.
+        missing: Accepted samples that the pass has to bring. Once it has, only slots that never ran are run.
     """
 
-    def __init__(self, keys: Iterator[SampleKey], max_rounds: int) -> None:
+    def __init__(self, keys: Iterator[SampleKey], max_rounds: int, missing: int) -> None:
         self._keys = keys
         self._max_rounds = max_rounds
+        self._missing = missing
         self._again: deque[SampleKey] = deque()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> SampleKey:
-        return self._again.popleft() if self._again else next(self._keys)
+        while True:
+            key = self._again.popleft() if self._again else next(self._keys)
+            if key.round == 0 or self._missing > 0:
+                return key
 
     def see(self, record: SampleRecord) -> None:
         """A sample of the pass has ended."""
+        if record.verdict == "accepted":
+            self._missing -= 1
         if record.verdict == "rejected" and record.key.round < self._max_rounds:
             self._again.append(SampleKey(record.key.slot, record.key.round + 1))

@@ -171,7 +171,8 @@ class LocalWorker:
         with LedgerReader(self._run_dir) as reader:
             max_rounds = self._recipe.max_rounds
             slots = group_prefixes(reader.open_slots(max_rounds, self.ledgers), self._runner.prefix_of)
-            keys = RefilledKeys(slots, max_rounds)
+            own = reader.counts(self.ledgers)
+            keys = RefilledKeys(slots, max_rounds, self._recipe.enough_of(own.planned) - own.accepted)
 
             def see(record: SampleRecord) -> None:
                 keys.see(record)
