@@ -4,7 +4,8 @@ import sys
 from importlib import resources
 from pathlib import Path
 
-from routenator.engine.cli.inputs import find_recipe, load_inputs
+from routenator.engine.cli.inputs import load_inputs
+from routenator.engine.cli.shipped import find_recipe
 
 FOLDERS = ("engine", "graphs", "prompts", "domains", "recipes")
 

@@ -15,6 +15,7 @@ import orjson
 from routenator.engine.ablation.steps import Step
 from routenator.engine.datasets.atomic_file import atomic_file
 from routenator.engine.errors import Fault, InputError, RunError
+from routenator.engine.folders import refuse_foreign
 from routenator.engine.lock_file import is_alive, read_holder, try_lock
 
 STATE = "ablation.json"
@@ -141,9 +142,9 @@ def _check(path: Path, identity: Mapping[str, str]) -> dict[str, Record]:
         content: dict[str, Any] = orjson.loads((path / STATE).read_bytes())
         stored = content["identity"]
         records = {name: Record(**record) for name, record in content["steps"].items()}
-    except FileNotFoundError:
-        if path.exists() and (not path.is_dir() or any(item.name != LOCK for item in path.iterdir())):
-            raise InputError([Fault(str(path), "holds something else than an ablation", fix)]) from None
+    except (FileNotFoundError, NotADirectoryError):
+        if not (path / LOCK).exists():
+            refuse_foreign(path, STATE, "an ablation")
         return {}
     except OSError as exc:
         raise InputError([Fault(str(path / STATE), f"cannot be read ({exc.strerror})", fix)]) from None

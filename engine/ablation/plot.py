@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import math
 
@@ -13,11 +12,6 @@ from routenator.engine.evaluation.wording import METRIC_WORDS
 
 _COLOURS = {BASELINE: "#1f6f8b", UNTUNED: "#8a8a8a"}
 _OTHER = "#c05a2b"
-
-
-def can_draw() -> bool:
-    """Whether matplotlib is installed."""
-    return importlib.util.find_spec("matplotlib") is not None
 
 
 def draw_plot(report: AblationReport) -> bytes:

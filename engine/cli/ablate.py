@@ -46,7 +46,8 @@ def ablate(
     """
     from routenator.engine.ablation.folder import AblationFolder
     from routenator.engine.ablation.steps import make_steps
-    from routenator.engine.cli.ablation_inputs import find_ablation, load_ablation_inputs
+    from routenator.engine.cli.ablation_inputs import load_ablation_inputs
+    from routenator.engine.cli.shipped import find_ablation
 
     path = find_ablation(recipe)
     folder_path = out_dir or Path("ablations") / path.stem
@@ -171,9 +172,10 @@ def write_report(folder: Path, report: AblationReport) -> list[Path]:
     """Write figures, table and, where matplotlib is installed, the plot; the files."""
     import orjson
 
-    from routenator.engine.ablation.plot import can_draw, draw_plot
+    from routenator.engine.ablation.plot import draw_plot
     from routenator.engine.ablation.tables import to_markdown
     from routenator.engine.datasets.atomic_file import atomic_file
+    from routenator.engine.evaluation.confusion import can_draw
 
     contents = {"results.json": orjson.dumps(report.to_json(), option=orjson.OPT_INDENT_2)}
     if can_draw():

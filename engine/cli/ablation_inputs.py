@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from routenator.engine.ablation.arms import Arm, Population, resolve_arms
 from routenator.engine.ablation.settings import AblationRecipe, load_ablation
 from routenator.engine.ablation.steps import AblationPlan, digest
-from routenator.engine.cli.inputs import MAY_CHANGE, RunInputs, assemble_inputs, find_recipe, load_inputs
+from routenator.engine.cli.inputs import MAY_CHANGE, RunInputs, assemble_inputs, load_inputs
+from routenator.engine.cli.shipped import find_recipe
 from routenator.engine.cli.train import load_settings
 from routenator.engine.config import EndpointsFile
 from routenator.engine.domain.pack import DomainPack
@@ -47,23 +47,6 @@ class AblationInputs:
     skipped: dict[str, str]
     facts: dict[str, Any]
     embedded: frozenset[str]
-
-
-def find_ablation(recipe: str) -> Path:
-    """Path of an ablation's recipe, or of a shipped one by its name.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    path = Path(recipe)
-    if path.is_file():
-        return path
-    folder = Path(str(resources.files("routenator") / "recipes" / "ablate"))
-    names = {file.stem: file for file in folder.glob("*.yaml")}
-    if recipe not in names:
-        fix = f"Give a file, or a shipped recipe's name ({', '.join(sorted(names))})"
-        raise ConfigError([Fault(recipe, "no such ablation recipe", fix)])
-    return names[recipe]
 
 
 def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> AblationInputs:

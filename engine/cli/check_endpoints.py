@@ -70,7 +70,8 @@ def _load(
     endpoints: Path | None, recipe: str | None, pack: str | None, judge: bool
 ) -> tuple[EndpointsFile, RunInputs | None]:
     """The endpoints file, and what the judge is measured on, if it is to be and some endpoint plays it."""
-    from routenator.engine.cli.inputs import assemble_inputs, find_recipe, load_inputs
+    from routenator.engine.cli.inputs import assemble_inputs, load_inputs
+    from routenator.engine.cli.shipped import find_recipe
     from routenator.engine.config import Recipe, load_endpoints, load_recipe
 
     if recipe is not None:

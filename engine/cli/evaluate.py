@@ -69,9 +69,9 @@ def evaluate(
     """
     import asyncio
 
-    from routenator.engine.cli.folders import refuse_foreign
     from routenator.engine.evaluation.comparison import PREDICTIONS, load_other
     from routenator.engine.evaluation.golden import load_golden
+    from routenator.engine.folders import refuse_foreign
 
     chosen = _choose_endpoint(endpoints, model or "text") if endpoints is not None else None
     name = next(iter(chosen.endpoints)) if chosen is not None else model

@@ -49,7 +49,8 @@ def generate(
 
     Example: routenator generate demo --rows 100 --out runs/try
     """
-    from routenator.engine.cli.inputs import find_recipe, load_inputs
+    from routenator.engine.cli.inputs import load_inputs
+    from routenator.engine.cli.shipped import find_recipe
 
     path = find_recipe(recipe)
     overrides = {"rows": rows, "seed": seed, "endpoints": None if endpoints is None else str(endpoints.resolve())}

@@ -6,7 +6,6 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -76,23 +75,6 @@ class RunInputs:
             "pack_digest": self.pack.digest,
             "prompts_digest": _digest_folder(shipped_prompts()),
         }
-
-
-def find_recipe(recipe: str) -> Path:
-    """Path of a recipe file, or of a shipped recipe by its name.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    path = Path(recipe)
-    if path.is_file():
-        return path
-    folder = Path(str(resources.files("routenator") / "recipes"))
-    shipped = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
-    if recipe in shipped:
-        return shipped[recipe]
-    names = ", ".join(shipped) or "none"
-    raise ConfigError([Fault(recipe, "no such recipe", f"Give a recipe file, or a shipped recipe's name ({names})")])
 
 
 def load_inputs(recipe_path: Path, overrides: Mapping[str, Any]) -> RunInputs:

@@ -33,7 +33,8 @@ def preview(
     import orjson
 
     from routenator.engine.cli.event_loop import run_async
-    from routenator.engine.cli.inputs import find_recipe, load_inputs
+    from routenator.engine.cli.inputs import load_inputs
+    from routenator.engine.cli.shipped import find_recipe
     from routenator.engine.traces.formatting import format_trace
 
     overrides = {"seed": seed, "endpoints": None if endpoints is None else str(endpoints.resolve())}

@@ -36,7 +36,7 @@ def train(
 
     Example: routenator train smollm2-cpu --data runs/demo --out models/demo
     """
-    from routenator.engine.cli.folders import refuse_foreign
+    from routenator.engine.folders import refuse_foreign
     from routenator.engine.training.base_model import TRAIN_PACKAGES, prepare_libraries, require_packages
     from routenator.engine.training.merging import check_gguf_base
     from routenator.engine.training.processes import is_first_process
@@ -79,19 +79,10 @@ def load_settings(recipe: str, overrides: dict[str, Any]) -> TrainSettings:
     Raises:
         ConfigError: There is none, or it has faults.
     """
-    from importlib import resources
-
-    from routenator.engine.errors import ConfigError, Fault
+    from routenator.engine.cli.shipped import find_train_recipe
     from routenator.engine.training.settings import TrainSettings, load_train_settings
 
-    path = Path(recipe)
-    if not path.is_file():
-        folder = Path(str(resources.files("routenator") / "recipes" / "train"))
-        path = folder / f"{recipe}.yaml"
-        if not path.is_file():
-            names = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
-            fix = f"Give a file, or a shipped recipe's name ({names})"
-            raise ConfigError([Fault(recipe, "no such training recipe", fix)])
+    path = find_train_recipe(recipe)
     given = {key: value for key, value in overrides.items() if value is not None}
     return TrainSettings.model_validate(load_train_settings(path).model_dump() | given)
 

@@ -11,13 +11,12 @@ from typing import Any, Literal
 from routenator.engine.config import Role
 from routenator.engine.errors import AuthError, DegenerateError, EndpointError, TruncatedError, WrongModelError
 from routenator.engine.evaluation.golden import GoldenRow
-from routenator.engine.evaluation.predictions import Prediction
+from routenator.engine.evaluation.predictions import MAX_NEW_TOKENS, Prediction
 from routenator.engine.llm.chat import ChatRequest
 from routenator.engine.llm.pool import LlmPool
 from routenator.engine.training.prompts import write_question
 from routenator.engine.training.settings import ToolsInPrompt
 
-MAX_NEW_TOKENS = 256
 _LOOK_EVERY_S = 0.5
 _MOST_REFUSALS = 3
 """Rows that are refused before any is answered, after which it is not the rows' fault."""

@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from routenator.engine.errors import Fault, InputError
 from routenator.engine.evaluation.calls import NO_CALL, Call
-
-_MOST_FAULTS = 20
+from routenator.engine.json_lines import read_json_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +33,16 @@ def load_golden(path: Path) -> tuple[GoldenRow, ...]:
     Raises:
         InputError: The file cannot be read, is empty, or has lines that are no such rows; the first 20 are named.
     """
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as exc:
-        raise InputError([Fault(str(path), f"cannot be read ({exc.strerror})", "Give a file of JSON lines")]) from None
-    rows: list[GoldenRow] = []
-    faults: list[Fault] = []
     seen: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = _read_row(orjson.loads(line), number)
-        except ValueError as exc:
-            faults.append(Fault(str(path), str(exc), 'Write {"query": …, "function": …, "args": {…}}', line=number))
-            continue
+
+    def read_row(value: Any, number: int) -> GoldenRow:
+        row = _read_row(value, number)
         if row.id in seen:
-            fault = Fault(str(path), f"id {row.id} stands on line {seen[row.id]} too", "Ids are unique", line=number)
-            faults.append(fault)
+            raise ValueError(f"id {row.id} stands on line {seen[row.id]} too: ids are unique")
         seen[row.id] = number
-        rows.append(row)
-    if faults:
-        raise InputError(faults[:_MOST_FAULTS])
-    if not rows:
-        raise InputError([Fault(str(path), "holds no rows", "Give a file of JSON lines with a query each")])
-    return tuple(rows)
+        return row
+
+    return read_json_lines(path, read_row, form='{"query": …, "function": …, "args": {…}}')
 
 
 def _read_row(value: Any, number: int) -> GoldenRow:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from routenator.engine.errors import Fault, InputError, RunError
 from routenator.engine.evaluation.golden import GoldenRow
-from routenator.engine.evaluation.predictions import Prediction
+from routenator.engine.evaluation.predictions import MAX_NEW_TOKENS, Prediction
 from routenator.engine.training.base_model import (
     cannot_load,
     load_tokenizer,
@@ -26,8 +26,6 @@ from routenator.engine.training.base_model import (
 from routenator.engine.training.prompts import CallPrompter
 from routenator.engine.training.settings import ToolsInPrompt, TrainSettings
 from routenator.engine.training.trainer import STATE_FILE
-
-MAX_NEW_TOKENS = 256
 
 
 class LocalModel:

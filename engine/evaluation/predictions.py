@@ -14,6 +14,9 @@ from routenator.engine.errors import Fault, InputError
 from routenator.engine.evaluation.calls import ParsedReply, parse_reply, read_tool_calls
 from routenator.engine.evaluation.golden import GoldenRow
 
+MAX_NEW_TOKENS = 256
+"""Longest answer that a model is let write."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:

@@ -10,9 +10,8 @@ from typing import Any
 
 import orjson
 
-from routenator.engine.errors import Fault, InputError
+from routenator.engine.json_lines import read_json_lines
 
-_MOST_FAULTS = 20
 _ROW = '{"query": …, "function": …, "args": {…}}'
 
 
@@ -61,27 +60,8 @@ def read_queries(path: Path) -> QueryFile:
         InputError: The file cannot be read, is empty, or has lines that are no such rows; the first 20 are named. The
             words of a fault never hold a query's.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as exc:
-        fix = "Give a file of JSON lines"
-        raise InputError([Fault(str(path), f"cannot be read ({exc.strerror})", fix)]) from None
-    queries: list[RealQuery] = []
-    faults: list[Fault] = []
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            queries.append(_read_row(orjson.loads(line), number))
-        except orjson.JSONDecodeError:
-            faults.append(Fault(str(path), "the line is not valid JSON", f"Write {_ROW}", line=number))
-        except ValueError as exc:
-            faults.append(Fault(str(path), str(exc), f"Write {_ROW}", line=number))
-    if faults:
-        raise InputError(faults[:_MOST_FAULTS])
-    if not queries:
-        raise InputError([Fault(str(path), "holds no rows", "Give a file of JSON lines with a query each")])
-    return QueryFile(path, hashlib.sha256(data).hexdigest(), tuple(queries))
+    queries = read_json_lines(path, _read_row, form=_ROW)
+    return QueryFile(path, hashlib.sha256(path.read_bytes()).hexdigest(), queries)
 
 
 def _read_row(value: Any, number: int) -> RealQuery:

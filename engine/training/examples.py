@@ -10,10 +10,8 @@ from typing import Any
 
 import orjson
 
-from routenator.engine.errors import Fault, InputError
+from routenator.engine.json_lines import read_json_lines
 from routenator.engine.training.prompts import CallPrompter
-
-_MOST_FAULTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +33,16 @@ def load_rows(path: Path) -> tuple[TrainRow, ...]:
         InputError: Nothing is there, the file is empty, or lines are no such rows.
     """
     file = path / "dataset" / "dataset.jsonl" if path.is_dir() else path
-    try:
-        lines = file.read_bytes().splitlines()
-    except OSError as exc:
-        fix = "Give a finished run's directory, or a file of JSON lines"
-        raise InputError([Fault(str(file), f"cannot be read ({exc.strerror})", fix)]) from None
-    rows: list[TrainRow] = []
-    faults: list[Fault] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            rows.append(_read_row(orjson.loads(line)))
-        except ValueError as exc:
-            fix = 'Write {"query": …, "function": …, "arguments": {…}}'
-            faults.append(Fault(str(file), str(exc), fix, line=number))
-    if faults:
-        raise InputError(faults[:_MOST_FAULTS])
-    if not rows:
-        raise InputError([Fault(str(file), "holds no rows", "Generate some first: routenator generate RECIPE")])
-    return tuple(rows)
+    return read_json_lines(
+        file,
+        _read_row,
+        form='{"query": …, "function": …, "arguments": {…}}',
+        wanted="a finished run's directory, or a file of JSON lines",
+        if_empty="Generate some first: routenator generate RECIPE",
+    )
 
 
-def _read_row(value: Any) -> TrainRow:
+def _read_row(value: Any, _number: int) -> TrainRow:
     if not isinstance(value, dict):
         raise ValueError("the line is no JSON object")
     arguments = value.get("arguments", value.get("args"))

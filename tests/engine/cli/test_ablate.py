@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from routenator.engine.ablation.folder import AblationFolder
 from routenator.engine.ablation.steps import make_steps
 from routenator.engine.cli.ablate import ablate, plan_table
-from routenator.engine.cli.ablation_inputs import find_ablation, load_ablation_inputs
+from routenator.engine.cli.ablation_inputs import load_ablation_inputs
+from routenator.engine.cli.shipped import find_ablation
 from routenator.engine.embedding.sentences import SentenceModel
 from routenator.engine.errors import ConfigError, InputError, RunError
 

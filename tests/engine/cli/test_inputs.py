@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from routenator.engine.cli.inputs import RunInputs, find_recipe, load_inputs, stored_inputs
+from routenator.engine.cli.inputs import RunInputs, load_inputs, stored_inputs
+from routenator.engine.cli.shipped import find_recipe
 from routenator.engine.errors import ConfigError, DomainError, Fault, InputError, PromptError, RunError
 from routenator.engine.prompting.library import shipped_prompts
 from routenator.engine.sample import Stratum

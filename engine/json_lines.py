@@ -1,0 +1,58 @@
+"""Files of JSON lines that people give: each faulty line is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+
+from routenator.engine.errors import Fault, InputError
+
+Row = TypeVar("Row")
+MOST_FAULTS = 20
+"""Faulty lines that are named."""
+
+
+def read_json_lines(
+    path: Path,
+    read_row: Callable[[Any, int], Row],
+    *,
+    form: str,
+    wanted: str = "a file of JSON lines",
+    if_empty: str = "Give a file of JSON lines with a query each",
+) -> tuple[Row, ...]:
+    """Read a row from each line that is not blank.
+
+    Args:
+        path: The file.
+        read_row: Takes a line's value and its number, from 1; raises `ValueError` with what is wrong.
+        form: What a line looks like, for a faulty one.
+        wanted: What to give, for a file that cannot be read.
+        if_empty: What to do about a file without rows.
+
+    Raises:
+        InputError: The file cannot be read, is empty, or has lines that are no such rows. The faults' words hold
+            nothing of a line.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as exc:
+        raise InputError([Fault(str(path), f"cannot be read ({exc.strerror})", f"Give {wanted}")]) from None
+    rows: list[Row] = []
+    faults: list[Fault] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(read_row(orjson.loads(line), number))
+        except orjson.JSONDecodeError:
+            faults.append(Fault(str(path), "the line is not valid JSON", f"Write {form}", line=number))
+        except ValueError as exc:
+            faults.append(Fault(str(path), str(exc), f"Write {form}", line=number))
+    if faults:
+        raise InputError(faults[:MOST_FAULTS])
+    if not rows:
+        raise InputError([Fault(str(path), "holds no rows", if_empty)])
+    return tuple(rows)
