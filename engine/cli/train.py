@@ -100,6 +100,16 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
 
     rows = load_rows(data)
     tools = _tools_of(data, functions)
+    identity = {
+        "settings": settings.model_dump(mode="json"),
+        "rows_sha256": _digest(rows),
+        "base": settings.model,
+        "tools": list(tools),
+    }
+    before = _read_state(out, identity)
+    if before.get("finished"):
+        say(f"{out} holds this training already, finished after {before['steps']} steps.")
+        return before
     checkpoint = resolve_checkpoint(settings.model)
     tokenizer = load_tokenizer(checkpoint)
     adopt_template(tokenizer)
@@ -113,16 +123,6 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
     needed_gb = estimate_gb(read_shape(checkpoint, settings), settings, longest, learnt.longest_call, processes)
     free_gb = available_gb()
     check_memory(needed_gb, free_gb)
-    identity = {
-        "settings": settings.model_dump(mode="json"),
-        "rows_sha256": _digest(rows),
-        "base": settings.model,
-        "tools": list(tools),
-    }
-    before = _read_state(out, identity)
-    if before.get("finished"):
-        say(f"{out} holds this training already, finished after {before['steps']} steps.")
-        return before
     if learnt.too_long + held_out.too_long:
         say(f"{learnt.too_long + held_out.too_long:,} rows have more than {settings.max_tokens:,} tokens: left out.")
     steps = count_steps(len(learnt.input_ids), settings, processes)

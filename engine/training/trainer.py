@@ -193,6 +193,7 @@ def _arguments(settings: TrainSettings, out: Path, steps: int, has_validation: b
         save_steps=settings.eval_steps,
         save_total_limit=2,
         load_best_model_at_end=has_validation,
+        restore_callback_states_from_checkpoint=True,  # looks without progress count on after a kill
         metric_for_best_model="eval_loss",
         greater_is_better=False,
         logging_steps=max(1, min(_LOG_EVERY_STEPS, steps // _LEAST_LOG_LINES)),

@@ -145,6 +145,20 @@ def test_training_ends_early_when_the_validation_loss_no_longer_falls(files, tmp
     assert "no longer fell" in (tmp_path / "out" / "README.md").read_text()
 
 
+def test_looks_without_progress_count_on_after_a_kill(files, tmp_path):
+    arguments = files(max_steps=60, eval_steps=5, patience=4, learning_rate=1e-30)
+    child = start(arguments)
+    for line in child.stderr:
+        if line.startswith("step 15/60: validation"):
+            break
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    code, _, err = run(arguments)
+    assert code == 0, err
+    assert "Going on from checkpoint-" in err
+    assert json.loads((tmp_path / "out" / "training.json").read_text())["steps"] == 25, "the best step and four looks"
+
+
 def test_two_processes_train_one_adapter_and_only_the_first_speaks(files, tmp_path):
     launcher = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2")
     child = start(files(dtype="bfloat16", quantization="nf4"), launcher)
