@@ -71,11 +71,15 @@ def evaluate(
 
     from routenator.engine.evaluation.comparison import PREDICTIONS, load_other
     from routenator.engine.evaluation.golden import load_golden
+    from routenator.engine.evaluation.local_model import find_adapter
     from routenator.engine.folders import refuse_foreign
 
     chosen = _choose_endpoint(endpoints, model or "text") if endpoints is not None else None
-    name = next(iter(chosen.endpoints)) if chosen is not None else model
-    if name is None:
+    if chosen is not None:
+        name = next(iter(chosen.endpoints))
+    elif model is not None:
+        name = find_adapter(model)
+    else:
         raise typer.BadParameter("name a model, or an endpoints file", param_hint="MODEL, --endpoints")
     rows = load_golden(golden)[:limit]
     golden_sha256 = _digest(golden.read_bytes())

@@ -34,7 +34,7 @@ def report(
     Example: routenator report runs/demo --html report.html --against queries.jsonl
     """
     from routenator.engine.datasets.atomic_file import atomic_file
-    from routenator.engine.reports.against_terminal import print_against
+    from routenator.engine.reports.against_terminal import print_against, print_against_summary
     from routenator.engine.reports.building import report_on
     from routenator.engine.reports.html import render_html
     from routenator.engine.reports.terminal import print_report, print_summary
@@ -54,7 +54,7 @@ def report(
     else:
         print_report(built, out)
     if beside is not None and not as_json:
-        print_against(beside, out)
+        (print_against_summary if summary else print_against)(beside, out)
     if built.missing or (beside is not None and beside.is_leak):
         raise typer.Exit(EXIT_INCOMPLETE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,9 +37,9 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     except OSError as exc:
         with suppress(OSError):
             temporary.unlink()
-        raise RunError(
-            f"{path} cannot be written: {exc.strerror or exc}", hint="Free some space or choose another path."
-        ) from exc
+        full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "Free some space or choose another path." if full else "Choose another path."
+        raise RunError(f"{path} cannot be written: {exc.strerror or exc}", hint=hint) from exc
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -25,7 +25,7 @@ from routenator.engine.training.base_model import (
 )
 from routenator.engine.training.prompts import CallPrompter
 from routenator.engine.training.settings import ToolsInPrompt, TrainSettings
-from routenator.engine.training.trainer import STATE_FILE
+from routenator.engine.training.trainer import ADAPTER, STATE_FILE
 
 
 class LocalModel:
@@ -129,6 +129,12 @@ class LocalModel:
 def is_adapter(path: str) -> bool:
     """Whether the folder holds an adapter, which needs its base."""
     return (Path(path) / "adapter_config.json").is_file()
+
+
+def find_adapter(path: str) -> str:
+    """The adapter in a training's folder; any other ``path`` as it stands."""
+    folder = Path(path)
+    return str(folder / ADAPTER) if (folder / STATE_FILE).is_file() and is_adapter(str(folder / ADAPTER)) else path
 
 
 def name_of(path: str) -> str:

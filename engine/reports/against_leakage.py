@@ -31,6 +31,9 @@ _CONTENT_WORDS_OF_A_QUERY = 4
 _LONGEST_SPAN = 12
 _LIKELY = 0.999
 _NAMED_MATCHES = 20
+_ROWS_A_COPY = 500
+"""Rows for each copy that is let pass where the real queries have near copies but not one copy: theirs were taken out,
+so that they cannot tell what chance gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +160,10 @@ def check_leakage(source: str, texts: Mapping[str, str], real: RealSpans, *, is_
     tests = []
     for kind, found, own, queries in counts:
         allowed = _most_by_chance(len(texts), own, queries)
-        if own == 0 and (is_strict or kind == "same"):
+        if own == 0 and is_strict:
             allowed = 0
+        elif own == 0 and kind == "same":
+            allowed = len(texts) // _ROWS_A_COPY if own_nearly else 0
         tests.append(LeakTest(kind, found, len(texts), own / max(1, queries), allowed))
     matches = [Match("same", name, real.queries[number][0], 0) for name, number in same]
     matches += [Match("nearly the same", name, real.queries[number][0], 0) for name, number in nearly]

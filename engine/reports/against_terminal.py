@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,15 +26,20 @@ _MOST_VALUES = 8
 _MOST_MATCHES = 10
 
 
+def print_against_summary(against: Against, console: Console) -> None:
+    """The verdicts, and a line for each distance."""
+    put = _putter(console)
+    _put_verdict(against, put)
+    for test in against.tests:
+        put(f"- {describe_test(test)}")
+    for distance in against.axes:
+        put(f"- {_title(distance.axis)}: {describe_distance(distance)}")
+
+
 def print_against(against: Against, console: Console) -> None:
     """Verdicts first, then the distances that explain them."""
-    width = min(console.width, _WIDTH)
-
-    def put(line: str, style: str = "") -> None:
-        console.print(Text(show_line(line), style=style), width=width)
-
-    put(f"Against {against.real_rows:,} real queries of {against.source}: {against.synthetic_rows:,} rows", "bold")
-    put(describe_leaks(against), "bold red" if against.is_leak else "green")
+    width, put = min(console.width, _WIDTH), _putter(console)
+    _put_verdict(against, put)
     for check in against.leaks:
         put(f"- {describe_check(check)}")
         for match in check.matches[: _MOST_MATCHES if check.is_leak else 0]:
@@ -58,6 +65,20 @@ def print_against(against: Against, console: Console) -> None:
     put("")
     put(describe_misspelling(against))
     put(describe_vocabulary(against))
+
+
+def _putter(console: Console) -> Callable[..., None]:
+    width = min(console.width, _WIDTH)
+
+    def put(line: str, style: str = "") -> None:
+        console.print(Text(show_line(line), style=style), width=width)
+
+    return put
+
+
+def _put_verdict(against: Against, put: Callable[..., None]) -> None:
+    put(f"Against {against.real_rows:,} real queries of {against.source}: {against.synthetic_rows:,} rows", "bold")
+    put(describe_leaks(against), "bold red" if against.is_leak else "green")
 
 
 def _print_axis(distance: AxisDistance, console: Console, width: int) -> None:
