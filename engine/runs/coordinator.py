@@ -94,18 +94,16 @@ class Coordinator:
         workers = tuple(worker.state() for worker in self._workers)
         delivered = self._before + _sum(workers, lambda worker: worker.accepted)
         delivered.subtract(self._duplicates)
-        rows = delivered.total()
-        self._meter.see(rows)
-        planned = sum(self._targets.values())
+        self._meter.see(delivered)
         return RunState(
             phase=self._phase,
-            planned=planned,
+            planned=sum(self._targets.values()),
             targets=self._targets,
             delivered=dict(delivered),
             rejected=dict(_sum(workers, lambda worker: worker.rejected) + self._duplicates),
             failed=dict(_sum(workers, lambda worker: worker.failed)),
             rate_s=self._meter.rate_s(),
-            eta_s=self._meter.eta_s(planned - rows),
+            eta_s=self._meter.eta_s({route: rows - delivered[route] for route, rows in self._targets.items()}),
             max_in_flight=self._max_in_flight,
             paused=self._is_paused,
             workers=workers,

@@ -64,7 +64,7 @@ class RunState:
         rejected: Route → samples rejected since this process began, every round and duplicates counted.
         failed: Route → samples that failed since this process began.
         rate_s: Accepted rows a second, lately.
-        eta_s: Seconds until all rows are delivered at this rate; ``None``: nothing moves.
+        eta_s: Seconds until all rows are delivered at the present rates; ``None``: nothing moves.
         max_in_flight: Samples that may be under way, over all workers.
         paused: Whether no new sample is begun because somebody asked for that.
     """
