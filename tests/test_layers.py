@@ -12,7 +12,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[1]
 
-FOUNDATIONS = ("errors", "folders", "lock_file", "display", "json_lines", "yaml_source", "config", "sample")
+FOUNDATIONS = ("errors", "digest", "folders", "lock_file", "display", "json_lines", "yaml_source", "config", "sample")
 """In this order; everything else may import them all."""
 
 MAY_IMPORT: dict[str, set[str]] = {

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
 import yaml
 
 from routenator.engine.ablation.arms import Arm
 from routenator.engine.ablation.settings import UNTUNED
+from routenator.engine.digest import digest_json
 from routenator.engine.training.settings import TrainSettings
 
 Kind = Literal["generate", "train", "evaluate"]
@@ -103,16 +102,11 @@ class AblationPlan:
         return (self.out / arm if seed is None else self.cell(arm, seed)) / "evaluation"
 
 
-def digest(value: Any) -> str:
-    """SHA-256 of JSON-able values."""
-    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
 def make_steps(plan: AblationPlan, program: tuple[str, ...] = ROUTENATOR) -> tuple[Step, ...]:
     """All steps, in the order in which they run: a seed for all arms, then the next, so that a comparison is early."""
     steps: list[Step] = []
     if plan.untuned:
-        inputs = {"base model": digest(plan.train.model), "functions as told": digest(plan.untuned_tools)}
+        inputs = {"base model": digest_json(plan.train.model), "functions as told": digest_json(plan.untuned_tools)}
         told = ("--tools-in-prompt", plan.untuned_tools)
         steps.append(_evaluate(plan, UNTUNED, None, plan.train.model, inputs, (), program, told))
     for seed in plan.seeds:
@@ -136,7 +130,7 @@ def _steps_of(plan: AblationPlan, arm: Arm, seed: int, program: tuple[str, ...])
         result=run / "dataset" / "dataset.jsonl",
         log=cell / "generate.log",
         inputs={
-            "generation recipe": digest({key: recipe[key] for key in recipe if key not in _NOT_IDENTITY}),
+            "generation recipe": digest_json({key: recipe[key] for key in recipe if key not in _NOT_IDENTITY}),
             **{name: plan.digests[name] for name in ("pack", "prompts", "endpoints")},
         },
         size=arm.recipe.rows,
@@ -155,13 +149,13 @@ def _steps_of(plan: AblationPlan, arm: Arm, seed: int, program: tuple[str, ...])
         folder=model,
         result=model / "adapter" / "adapter_config.json",
         log=cell / "train.log",
-        inputs={"rows": digest(generate.inputs), "training recipe": digest(values)},
+        inputs={"rows": digest_json(generate.inputs), "training recipe": digest_json(values)},
         size=plan.max_steps,
         needs=(generate.name,),
         files={train_file: _to_yaml(values, f"routenator train {train_file} --data {run} --out {model}")},
     )
     yield train
-    inputs = {"model": digest(train.inputs)}
+    inputs = {"model": digest_json(train.inputs)}
     yield _evaluate(plan, arm.name, seed, str(model / "adapter"), inputs, (train.name,), program)
 
 

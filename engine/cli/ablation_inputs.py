@@ -9,11 +9,12 @@ from typing import Any
 
 from routenator.engine.ablation.arms import Arm, Population, resolve_arms
 from routenator.engine.ablation.settings import AblationRecipe, load_ablation
-from routenator.engine.ablation.steps import AblationPlan, digest
+from routenator.engine.ablation.steps import AblationPlan
 from routenator.engine.cli.inputs import MAY_CHANGE, RunInputs, assemble_inputs, load_inputs
 from routenator.engine.cli.shipped import find_recipe
 from routenator.engine.cli.train import load_settings
 from routenator.engine.config import EndpointsFile
+from routenator.engine.digest import digest_json
 from routenator.engine.domain.pack import DomainPack
 from routenator.engine.errors import ConfigError, Fault, InputError
 from routenator.engine.evaluation.golden import GoldenRow, load_golden
@@ -157,7 +158,7 @@ def _digest_endpoints(endpoints: EndpointsFile) -> str:
     for endpoint in values["endpoints"].values():
         for key in free:
             endpoint.pop(key)
-    return digest(values)
+    return digest_json(values)
 
 
 def _scoring_of(pack: DomainPack) -> Scoring:

@@ -5,7 +5,7 @@ import pytest
 
 from routenator.engine.errors import InputError
 from routenator.engine.evaluation.golden import GoldenRow
-from routenator.engine.evaluation.local_model import LocalModel, is_adapter, name_of, read_training
+from routenator.engine.evaluation.local_model import LocalModel, find_adapter, is_adapter, name_of, read_training
 
 TOOLS = [{"type": "function", "function": {"name": "search", "parameters": {"properties": {"text": {}}}}}]
 WORDS = ["[UNK]", "<s>", "</s>", *"abcdefghijklmnopqrstuvwxyz{}:,.\"<>?'()_ "]
@@ -75,3 +75,12 @@ def test_other_weights_in_the_same_folder_are_another_model(checkpoint):
     weights.touch()
     after, _ = answers_of(checkpoint, [], 1)
     assert before.identity != after.identity
+
+
+def test_a_trainings_folder_stands_for_its_adapter(tmp_path):
+    (tmp_path / "adapter").mkdir()
+    assert find_adapter(str(tmp_path)) == str(tmp_path)
+    (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
+    (tmp_path / "training.json").write_text("{}")
+    assert find_adapter(str(tmp_path)) == str(tmp_path / "adapter")
+    assert find_adapter("smollm2-135m-instruct") == "smollm2-135m-instruct"
