@@ -239,9 +239,15 @@ class Recipe(Strict):
     critique: CritiqueSettings = CritiqueSettings()
     dedup: DedupSettings = DedupSettings()
 
-    def enough_of(self, slots: int) -> int:
-        """Rows of ``slots`` slots that `min_delivered` asks for."""
-        return math.ceil(round(self.min_delivered * slots, 6))
+    @property
+    def enough(self) -> int:
+        """Rows that `min_delivered` asks for."""
+        return count_enough(self.rows, self.min_delivered)
+
+
+def count_enough(rows: int, min_delivered: float) -> int:
+    """Rows of a run of ``rows`` rows that are enough."""
+    return math.ceil(round(min_delivered * rows, 6))
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -15,40 +15,55 @@ MOST_FAULTS = 20
 """Faulty lines that are named."""
 
 
+def read_content(path: Path, wanted: str = "a file of JSON lines") -> bytes:
+    """What is in the file.
+
+    Args:
+        path: The file.
+        wanted: What to give, where it cannot be read.
+
+    Raises:
+        InputError: It cannot.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise InputError([Fault(str(path), f"cannot be read ({exc.strerror})", f"Give {wanted}")]) from None
+
+
 def read_json_lines(
     path: Path,
+    content: bytes,
     read_row: Callable[[Any, int], Row],
     *,
     form: str,
-    wanted: str = "a file of JSON lines",
     if_empty: str = "Give a file of JSON lines with a query each",
 ) -> tuple[Row, ...]:
     """Read a row from each line that is not blank.
 
     Args:
-        path: The file.
+        path: The file, for its name.
+        content: Its bytes.
         read_row: Takes a line's value and its number, from 1; raises `ValueError` with what is wrong.
         form: What a line looks like, for a faulty one.
-        wanted: What to give, for a file that cannot be read.
         if_empty: What to do about a file without rows.
 
     Raises:
-        InputError: The file cannot be read, is empty, or has lines that are no such rows. The faults' words hold
-            nothing of a line.
+        InputError: The file is empty, or has lines that are no such rows: the first are named, by nothing but what
+            ``read_row`` says.
     """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as exc:
-        raise InputError([Fault(str(path), f"cannot be read ({exc.strerror})", f"Give {wanted}")]) from None
     rows: list[Row] = []
     faults: list[Fault] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(content.split(b"\n"), 1):
         if not line.strip():
             continue
         try:
-            rows.append(read_row(orjson.loads(line), number))
+            value = orjson.loads(line)
         except orjson.JSONDecodeError:
             faults.append(Fault(str(path), "the line is not valid JSON", f"Write {form}", line=number))
+            continue
+        try:
+            rows.append(read_row(value, number))
         except ValueError as exc:
             faults.append(Fault(str(path), str(exc), f"Write {form}", line=number))
     if faults:

@@ -143,7 +143,7 @@ def _check(path: Path, identity: Mapping[str, str]) -> dict[str, Record]:
         stored = content["identity"]
         records = {name: Record(**record) for name, record in content["steps"].items()}
     except (FileNotFoundError, NotADirectoryError):
-        if not (path / LOCK).exists():
+        if not path.is_dir() or [item.name for item in path.iterdir()] != [LOCK]:
             refuse_foreign(path, STATE, "an ablation")
         return {}
     except OSError as exc:

@@ -44,8 +44,8 @@ def generate(
 ) -> None:
     """Make a dataset: fill every slot of the plan, reject duplicates, refill, write rows and report.
 
-    Give the same command again to go on after an interruption. Exit code 1 says that rows are missing, 130 that you
-    stopped it.
+    Give the same command again to go on after an interruption. Exit code 1 says that rows are missing, more than the
+    recipe lets pass, 130 that you stopped it.
 
     Example: routenator generate demo --rows 100 --out runs/try
     """
@@ -107,7 +107,7 @@ def run(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_json: bool)
             f"Samples: routenator traces list {run_dir} --verdict rejected, then traces show {run_dir} SLOT\n"
             f"Export:  routenator export {run_dir} --format trl"
         )
-    if outcome.delivered < inputs.recipe.enough_of(outcome.planned):
+    if outcome.delivered < inputs.recipe.enough:
         raise typer.Exit(EXIT_INCOMPLETE)
     if outcome.delivered < outcome.planned:
         share = inputs.recipe.min_delivered

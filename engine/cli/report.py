@@ -29,7 +29,8 @@ def report(
 
     With --against, real queries are put beside the rows: distances, leakage, and whether a model can tell them apart.
 
-    Exit code 1 says that rows are missing, or that real queries have leaked into rows or prompts.
+    Exit code 1 says that rows are missing, more than the recipe lets pass, or that real queries have leaked into rows
+    or prompts.
 
     Example: routenator report runs/demo --html report.html --against queries.jsonl
     """
@@ -55,7 +56,7 @@ def report(
         print_report(built, out)
     if beside is not None and not as_json:
         (print_against_summary if summary else print_against)(beside, out)
-    if built.missing or (beside is not None and beside.is_leak):
+    if built.is_short or (beside is not None and beside.is_leak):
         raise typer.Exit(EXIT_INCOMPLETE)
 
 

@@ -29,6 +29,7 @@ class RunMeta:
             `routenator.engine.validation.calibration.Calibration`.
         created_at: When the run was started, ISO 8601.
         version: Version of routenator that started it.
+        min_delivered: Share of the rows that is enough.
     """
 
     pack_name: str
@@ -40,6 +41,7 @@ class RunMeta:
     calibrations: tuple[Mapping[str, Any], ...] = ()
     created_at: str = ""
     version: str = ""
+    min_delivered: float = 1.0
 
     @classmethod
     def from_pack(cls, pack: DomainPack, plan: Plan, notices: tuple[str, ...] = ()) -> Self:
@@ -48,7 +50,7 @@ class RunMeta:
         return cls(pack.spec.name, str(pack.root), pack.digest, tools, plan, notices)
 
     def to_meta(self) -> dict[str, Any]:
-        """Entries of the ledger's ``meta``. The ledger itself adds when and by which version the run was started."""
+        """Entries of the ledger's ``meta``. It adds the recipe, and when and by which version the run was started."""
         return {
             "pack": {"name": self.pack_name, "root": self.pack_root, "digest": self.pack_digest},
             "tools": list(self.tools),
@@ -87,6 +89,7 @@ class RunMeta:
                 calibrations=tuple(meta["calibrations"]),
                 created_at=meta.get("created_at", ""),
                 version=meta.get("package_version", ""),
+                min_delivered=meta.get("identity", {}).get("recipe", {}).get("min_delivered", 1.0),
             )
         except KeyError as exc:
             raise RunError(f"the run does not say its {exc.args[0]}", hint="Start it with `generate`") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from routenator.engine.evaluation.calls import NO_CALL, Call
-from routenator.engine.json_lines import read_json_lines
+from routenator.engine.json_lines import read_content, read_json_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def load_golden(path: Path) -> tuple[GoldenRow, ...]:
         seen[row.id] = number
         return row
 
-    return read_json_lines(path, read_row, form='{"query": …, "function": …, "args": {…}}')
+    return read_json_lines(path, read_content(path), read_row, form='{"query": …, "function": …, "args": {…}}')
 
 
 def _read_row(value: Any, number: int) -> GoldenRow:

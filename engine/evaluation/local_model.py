@@ -84,7 +84,7 @@ class LocalModel:
         tokenizer.padding_side = "left"
         style: ToolsInPrompt = tools_in_prompt or (settings.tools_in_prompt if settings is not None else "schemas")
         identity = {
-            "model": str(Path(path).resolve()) if Path(path).exists() else path,
+            "model": path,
             "tools_in_prompt": style,
             "weights": _fingerprint(adapter or Path(checkpoint)),
         }

@@ -87,7 +87,7 @@ class PredictionFile:
 
     def _read(self) -> None:
         identity, answers = read_predictions(self.path)
-        if identity != orjson.loads(orjson.dumps(self.identity)):
+        if _essence(identity) != _essence(orjson.loads(orjson.dumps(self.identity))):
             fix = "Give another --out, or remove it"
             raise InputError([Fault(str(self.path), "holds answers of another model or golden set", fix)])
         content = self.path.read_bytes()
@@ -101,6 +101,11 @@ class PredictionFile:
             for prediction in predictions:
                 self.answers[prediction.id] = prediction
                 file.write(orjson.dumps(asdict(prediction)) + b"\n")
+
+
+def _essence(identity: dict[str, Any]) -> dict[str, Any]:
+    """Where weights have a fingerprint, the model's path says nothing more: the folder may have been moved."""
+    return {key: value for key, value in identity.items() if key != "model" or not identity.get("weights")}
 
 
 def read_predictions(path: Path) -> tuple[Any, dict[str, Prediction]]:

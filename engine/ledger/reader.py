@@ -133,14 +133,12 @@ class LedgerReader:
         """Slots of the plan."""
         return self._planned_rows
 
-    def counts(self, ledgers: Collection[int] | None = None) -> Counts:
-        """How the slots of ``ledgers`` (``None``: all) stand, as the totals say: at once for any number of slots."""
-        wanted = range(self.layout.ledgers) if ledgers is None else ledgers
+    def counts(self) -> Counts:
+        """How the plan's slots stand, as the ledgers' totals say: at once for any number of slots."""
         slots: Counter[str] = Counter()
-        for ledger in wanted:
-            for row in self._fetch(ledger, "SELECT verdict, slots FROM standing"):
-                slots[row["verdict"]] += row["slots"]
-        planned = sum(len(block) for ledger in wanted for block in self.layout.blocks(ledger, self._planned_rows))
+        for row in self._fetch_all("SELECT verdict, slots FROM standing"):
+            slots[row["verdict"]] += row["slots"]
+        planned = self._planned_rows
         return Counts(planned, slots["accepted"], slots["rejected"], slots["failed"], planned - slots.total())
 
     def open_slots(self, max_rounds: int, ledgers: Collection[int] | None = None) -> Iterator[SampleKey]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from routenator.engine.json_lines import read_json_lines
+from routenator.engine.json_lines import read_content, read_json_lines
 
 _ROW = '{"query": …, "function": …, "args": {…}}'
 
@@ -60,8 +60,8 @@ def read_queries(path: Path) -> QueryFile:
         InputError: The file cannot be read, is empty, or has lines that are no such rows; the first 20 are named. The
             words of a fault never hold a query's.
     """
-    queries = read_json_lines(path, _read_row, form=_ROW)
-    return QueryFile(path, hashlib.sha256(path.read_bytes()).hexdigest(), queries)
+    content = read_content(path)
+    return QueryFile(path, hashlib.sha256(content).hexdigest(), read_json_lines(path, content, _read_row, form=_ROW))
 
 
 def _read_row(value: Any, number: int) -> RealQuery:
@@ -74,7 +74,10 @@ def _read_row(value: Any, number: int) -> RealQuery:
         raise ValueError("function is neither a name nor null")
     arguments = value.get("args", value.get("arguments")) or {}
     if isinstance(arguments, str):  # a dataset's rows hold them as JSON text
-        arguments = orjson.loads(arguments)
+        try:
+            arguments = orjson.loads(arguments)
+        except orjson.JSONDecodeError:
+            raise ValueError("args is no JSON") from None
     if not isinstance(arguments, dict):
         raise ValueError("args is no object")
     read = {name: _texts(item) for name, item in arguments.items() if item not in (None, "", [])}

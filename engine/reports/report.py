@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from routenator.engine.config import count_enough
 from routenator.engine.datasets.row import DatasetRow
 from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.datasets.strict_json import clean
@@ -179,6 +180,7 @@ class RunFacts:
         pack: Name of the domain pack.
         seed: The run's seed.
         planned: Rows to deliver.
+        enough: Rows that are enough: the recipe's ``min_delivered`` of them.
         created_at: When the run was started, ISO 8601.
         version: Version of routenator that started it.
         notices: What was said aloud when it started, such as a share that moved to other routes.
@@ -190,6 +192,7 @@ class RunFacts:
     pack: str
     seed: int
     planned: int
+    enough: int
     created_at: str = ""
     version: str = ""
     notices: tuple[str, ...] = ()
@@ -203,6 +206,7 @@ class RunFacts:
             pack=meta.pack_name,
             seed=meta.plan.seed,
             planned=meta.plan.rows,
+            enough=count_enough(meta.plan.rows, meta.min_delivered),
             created_at=meta.created_at,
             version=meta.version,
             notices=meta.notices,
@@ -236,6 +240,11 @@ class Report:
     def missing(self) -> int:
         """Rows that the plan asks for and that are not delivered."""
         return max(0, self.facts.planned - self.delivered)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether there are fewer rows than enough."""
+        return self.delivered < self.facts.enough
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values; derived figures are included, no number is NaN."""

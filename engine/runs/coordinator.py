@@ -1,4 +1,4 @@
-"""Fill every slot: workers run the open ones, duplicates over the whole run are rejected, refill, until all is done."""
+"""Fill the slots: workers run the open ones, duplicates of the whole run are rejected, refill, until it is enough."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from routenator.engine.runs.progress import RateMeter
 from routenator.engine.runs.states import RunState, WorkerState
 from routenator.engine.runs.worker import PassResult, Worker, ledgers_of, owned, share_of
 from routenator.engine.sample import SampleKey
+
+_LOOK_EVERY_S = 0.2
 
 
 class Coordinator:
@@ -51,6 +53,7 @@ class Coordinator:
         self._layout = layout
         self._workers = tuple(workers)
         self._targets = dict(targets)
+        self._enough = recipe.enough
         self._before = Counter(delivered)
         self._duplicates: Counter[str] = Counter()
         self._max_in_flight = max_in_flight
@@ -62,9 +65,10 @@ class Coordinator:
     async def fill(self) -> str | None:
         """Run passes over the open slots until enough rows are there, the rounds are used up, or the run is stopped.
 
-        A pass runs each open slot, and a slot whose sample was rejected again at once in its next round; then exact and
-        near duplicates of the whole run are rejected and their slots are open again. A pass in which every sample
-        failed at its endpoint is the last one: the next would use up the slots' rounds for nothing.
+        A pass runs each open slot, and a slot whose sample was rejected again at once in its next round; once the run
+        has the rows that are enough, only slots that never ran. Then exact and near duplicates of the whole run are
+        rejected and their slots are open again. A pass in which every sample failed at its endpoint is the last one:
+        the next would use up the slots' rounds for nothing.
 
         Returns:
             Why slots with rounds left were given up, or ``None``.
@@ -75,14 +79,13 @@ class Coordinator:
         with LedgerReader(self._run_dir) as reader:
             while True:
                 self._phase = "generate"
-                results = await self._run_pass()
+                results = await self._run_pass(refills=reader.counts().accepted < self._enough)
                 if self.is_stopping:
                     # Duplicates of a large run take minutes to find: whoever goes on with it finds them.
                     return None
                 self._phase = "dedup"
                 await self._reject_duplicates()
-                counts = reader.counts()
-                if counts.accepted >= self._recipe.enough_of(counts.planned):
+                if reader.counts().accepted >= self._enough:
                     return None
                 if next(reader.open_slots(self._recipe.max_rounds), None) is None:
                     return None
@@ -92,8 +95,7 @@ class Coordinator:
     def state(self) -> RunState:
         """How the run does now."""
         workers = tuple(worker.state() for worker in self._workers)
-        delivered = self._before + _sum(workers, lambda worker: worker.accepted)
-        delivered.subtract(self._duplicates)
+        delivered = self._count_delivered()
         self._meter.see(delivered)
         return RunState(
             phase=self._phase,
@@ -135,14 +137,31 @@ class Coordinator:
         for worker in self._workers:
             worker.set_max_in_flight(share_of(max_in_flight, len(self._workers)))
 
-    async def _run_pass(self) -> list[PassResult]:
+    async def _run_pass(self, *, refills: bool) -> list[PassResult]:
         """A pass over all workers; the first failure cancels the others."""
+        watch = asyncio.create_task(self._watch_for_enough())
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(worker.run_pass()) for worker in self._workers]
+                tasks = [group.create_task(worker.run_pass(refills=refills)) for worker in self._workers]
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
+        finally:
+            watch.cancel()
         return [task.result() for task in tasks]
+
+    async def _watch_for_enough(self) -> None:
+        """Tell the workers when the run has enough: none of them knows what the others have."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if self._count_delivered().total() >= self._enough:
+                for worker in self._workers:
+                    worker.stop_refilling()
+
+    def _count_delivered(self) -> Counter[str]:
+        """Route → rows that stand now."""
+        delivered = self._before + _sum([worker.state() for worker in self._workers], lambda worker: worker.accepted)
+        delivered.subtract(self._duplicates)
+        return delivered
 
     async def _reject_duplicates(self) -> None:
         """Reject all accepted rows but the first of each group of exact or near duplicates."""

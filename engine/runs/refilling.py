@@ -17,16 +17,19 @@ class RefilledKeys(Iterator[SampleKey]):
 
     It may be asked again after it has come to its end: a sample that was in flight then may have been rejected since.
 
+    Attributes:
+        refills: Whether slots that have run are run again; may change at any time.
+
     Args:
         keys: The open slots.
         max_rounds: Refill rounds of a slot.
-        missing: Accepted samples that the pass has to bring. Once it has, only slots that never ran are run.
+        refills: See above.
     """
 
-    def __init__(self, keys: Iterator[SampleKey], max_rounds: int, missing: int) -> None:
+    def __init__(self, keys: Iterator[SampleKey], max_rounds: int, *, refills: bool = True) -> None:
+        self.refills = refills
         self._keys = keys
         self._max_rounds = max_rounds
-        self._missing = missing
         self._again: deque[SampleKey] = deque()
 
     def __iter__(self) -> Self:
@@ -35,12 +38,10 @@ class RefilledKeys(Iterator[SampleKey]):
     def __next__(self) -> SampleKey:
         while True:
             key = self._again.popleft() if self._again else next(self._keys)
-            if key.round == 0 or self._missing > 0:
+            if key.round == 0 or self.refills:
                 return key
 
     def see(self, record: SampleRecord) -> None:
         """A sample of the pass has ended."""
-        if record.verdict == "accepted":
-            self._missing -= 1
         if record.verdict == "rejected" and record.key.round < self._max_rounds:
             self._again.append(SampleKey(record.key.slot, record.key.round + 1))

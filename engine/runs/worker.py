@@ -50,10 +50,13 @@ class PassResult:
 class Worker(Protocol):
     """What a coordinator may ask of a worker. Everything but the passes takes effect at once and waits for nothing."""
 
-    async def run_pass(self) -> PassResult:
+    async def run_pass(self, *, refills: bool) -> PassResult:
         """Run every open slot of the worker's ledgers and commit each sample; less than that once it is stopped.
 
         A slot whose sample is rejected runs again at once, in its next round.
+
+        Args:
+            refills: Whether slots that have run before are run at all, until `stop_refilling`.
 
         Raises:
             RunError, AuthError, WrongModelError: The run cannot go on.
@@ -66,6 +69,10 @@ class Worker(Protocol):
 
     def state(self) -> WorkerState:
         """How the worker is doing."""
+        ...
+
+    def stop_refilling(self) -> None:
+        """For the rest of the pass, run only slots that never ran: the run has enough rows."""
         ...
 
     def pause(self) -> None:
@@ -148,6 +155,7 @@ class LocalWorker:
         self._number = number
         self._watch = FailureWatch()
         self._window = Window(runner.run_sample, self._put, share_of(max_in_flight, workers))
+        self._keys: RefilledKeys | None = None
         self._writers: dict[int, LedgerWriter] = {}
         self._counts: dict[str, Counter[str]] = {"accepted": Counter(), "rejected": Counter(), "failed": Counter()}
         self._stack = AsyncExitStack()
@@ -165,14 +173,13 @@ class LocalWorker:
         """Commit what has ended and close the ledgers."""
         await self._stack.aclose()
 
-    async def run_pass(self) -> PassResult:
+    async def run_pass(self, *, refills: bool) -> PassResult:
         """See `Worker.run_pass`."""
         self._watch.begin_pass()
         with LedgerReader(self._run_dir) as reader:
             max_rounds = self._recipe.max_rounds
             slots = group_prefixes(reader.open_slots(max_rounds, self.ledgers), self._runner.prefix_of)
-            own = reader.counts(self.ledgers)
-            keys = RefilledKeys(slots, max_rounds, self._recipe.enough_of(own.planned) - own.accepted)
+            keys = self._keys = RefilledKeys(slots, max_rounds, refills=refills)
 
             def see(record: SampleRecord) -> None:
                 keys.see(record)
@@ -202,6 +209,11 @@ class LocalWorker:
             endpoints=self._runner.endpoint_states(),
             stuck=next((writer.trouble for writer in self._writers.values() if writer.trouble), None),
         )
+
+    def stop_refilling(self) -> None:
+        """See `Worker.stop_refilling`."""
+        if self._keys is not None:
+            self._keys.refills = False
 
     def pause(self) -> None:
         """See `Worker.pause`."""

@@ -98,9 +98,9 @@ class ProcessWorker:
         """
         await self._ready
 
-    async def run_pass(self) -> PassResult:
+    async def run_pass(self, *, refills: bool) -> PassResult:
         """See `Worker.run_pass`."""
-        return PassResult(**await self._ask({"do": "pass"}))
+        return PassResult(**await self._ask({"do": "pass", "refills": refills}))
 
     async def mark_duplicates(self, duplicates: Sequence[Duplicate]) -> None:
         """See `Worker.mark_duplicates`."""
@@ -110,6 +110,10 @@ class ProcessWorker:
     def state(self) -> WorkerState:
         """The last state that came: at most `STATE_INTERVAL_S` old; after a pass, that of its end."""
         return self._state
+
+    def stop_refilling(self) -> None:
+        """See `Worker.stop_refilling`."""
+        self._send({"do": "enough"})
 
     def pause(self) -> None:
         """See `Worker.pause`."""
@@ -255,6 +259,8 @@ async def serve_worker(worker: LocalWorker, messages: asyncio.StreamReader, chan
                     task = asyncio.create_task(_answer(worker, message, channel))
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
+                case "enough":
+                    worker.stop_refilling()
                 case "pause":
                     worker.pause()
                 case "resume":
@@ -282,7 +288,7 @@ async def _answer(worker: LocalWorker, message: Mapping[str, Any], channel: Chan
     try:
         result = None
         if message["do"] == "pass":
-            result = asdict(await worker.run_pass())
+            result = asdict(await worker.run_pass(refills=message["refills"]))
         else:
             await worker.mark_duplicates(
                 [Duplicate(SampleKey(slot, round), of, kind) for slot, round, of, kind in message["duplicates"]]

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from routenator.engine.json_lines import read_json_lines
+from routenator.engine.json_lines import read_content, read_json_lines
 from routenator.engine.training.prompts import CallPrompter
 
 
@@ -35,9 +35,9 @@ def load_rows(path: Path) -> tuple[TrainRow, ...]:
     file = path / "dataset" / "dataset.jsonl" if path.is_dir() else path
     return read_json_lines(
         file,
+        read_content(file, "a finished run's directory, or a file of JSON lines"),
         _read_row,
         form='{"query": …, "function": …, "arguments": {…}}',
-        wanted="a finished run's directory, or a file of JSON lines",
         if_empty="Generate some first: routenator generate RECIPE",
     )
 

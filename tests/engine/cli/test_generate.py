@@ -269,22 +269,25 @@ def test_targets_that_no_walk_can_serve_are_refused_by_cell_before_anything_is_s
     assert not fake.requests
 
 
-def test_a_run_that_has_enough_leaves_its_open_slots_and_says_so(run_files):
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_run_that_has_enough_leaves_its_open_slots_and_says_so(run_files, workers):
     writer, turns = Writer(), itertools.count()
     with serve_in_thread(FakeEndpoint(vision=True)) as fake:
         fake.answer = lambda body: writer.answer(body) if next(turns) < 15 else Reply.json({"query": "word " * 30})
         once = {"max_attempts": 1, "max_regrounds": 0, "judge_pairs": 0}
         recipe = {"rows": 20, "max_rounds": 50, "min_delivered": 0.3, "max_in_flight": 4, "critique": once}
         files = run_files(fake.base_url, recipe=recipe, targets={"route": {"text": 1.0}, "length": {"3-5": 1.0}})
-        ended = files.run()
+        ended = files.run("generate", "--workers", workers)
         assert ended.code == 0, ended.err
-        assert files.query("SELECT count(*) FROM sample WHERE round = 0") == [(20,)], "every slot had its turn"
+        with LedgerReader(files.run_dir) as reader:
+            assert reader.counts().pending == 0, "every slot had its turn"
         assert 6 <= len(files.rows()) <= 15
         assert "min_delivered is 0.3 of 20 rows" in ended.err
         asked = len(generations(fake))
-        assert files.run().code == 0
+        assert files.run("generate", "--workers", workers).code == 0
         assert len(generations(fake)) == asked, "nothing is asked for again"
+        assert files.run("report").code == 0
         files.recipe["min_delivered"] = 1.0
         fake.answer = writer.answer
-        assert files.run().code == 0
+        assert files.run("generate", "--workers", workers).code == 0
         assert len(files.rows()) == 20

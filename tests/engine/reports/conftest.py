@@ -81,7 +81,7 @@ def facts():
         {"voter": "rules", "balanced_accuracy": 0.87, "votes": True, **figures},
     )
     created_at = "2026-11-22T13:00:00+00:00"
-    return RunFacts("birthday-run", "tiny", 7, 300, created_at, "0.1.0", ("vision moved",), calibrations)
+    return RunFacts("birthday-run", "tiny", 7, 300, 300, created_at, "0.1.0", ("vision moved",), calibrations)
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,18 @@ def test_the_slowest_route_decides_when_all_is_done():
     assert meter.eta_s({"vision": 200}) == pytest.approx(2 * seconds), "it has not begun: as fast as all together"
 
 
+def test_a_route_that_is_slower_than_the_window_keeps_its_rate(monkeypatch):
+    meter, now_s = RateMeter(), 0
+    monkeypatch.setattr("time.monotonic", lambda: now_s)
+    etas = []
+    for now_s in range(0, 901, 10):
+        meter.see({"heuristic": 2 * now_s, "text": now_s // 90})
+        if now_s > 90:
+            etas.append(meter.eta_s({"heuristic": 10, "text": 10}))
+    assert min(etas) > 850, "ten rows of 90 s each"
+    assert max(etas) < 2000
+
+
 def test_rows_that_are_taken_back_do_not_make_a_negative_rate():
     meter = RateMeter()
     meter.see({"text": 100})

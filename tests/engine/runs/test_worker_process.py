@@ -34,7 +34,7 @@ for line in sys.stdin:
     said = []
     worker = await start(script, said, tmp_path)
     await worker.wait_ready()
-    assert await worker.run_pass() == PassResult(3, None)
+    assert await worker.run_pass(refills=True) == PassResult(3, None)
     assert said == ["half of it"]
     assert worker.state().in_flight == 2
     await worker.close()
@@ -50,7 +50,7 @@ sys.stdin.readline()
     worker = await start(script, [], tmp_path)
     await worker.wait_ready()
     with pytest.raises(AuthError, match="set the key"):
-        await worker.run_pass()
+        await worker.run_pass(refills=True)
     await worker.close()
 
 
@@ -67,9 +67,9 @@ os.kill(os.getpid(), 9)
     worker = await start(script, [], tmp_path)
     await worker.wait_ready()
     with pytest.raises(RunError, match=r"worker 0 .* ended unexpectedly: SIGKILL; it said last: it hurts"):
-        await worker.run_pass()
+        await worker.run_pass(refills=True)
     with pytest.raises(RunError, match="ended unexpectedly"):
-        await worker.run_pass()
+        await worker.run_pass(refills=True)
     await worker.close()
 
 
