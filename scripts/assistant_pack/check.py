@@ -18,9 +18,14 @@ from typing import Any
 
 import yaml
 
+from routenator.engine.domain.loading import load_pack
 from routenator.engine.errors import PromptError
+from routenator.engine.prompting.alternative import Weighted
+from routenator.engine.prompting.frames import Frames
 from routenator.engine.prompting.grammar import Grammar, load_grammar
 from routenator.engine.routing.targets import PHRASINGS
+from routenator.engine.validation.features import classify_phrasing
+from routenator.engine.validation.lexicon import Lexicon
 
 PACK = Path(__file__).parents[2] / "domains" / "assistant"
 MIN_EXAMPLES = 25
@@ -46,6 +51,7 @@ class Pack:
     grammars: dict[str, list[Grammar]]
     grammar_faults: list[str]
     targets: dict[str, Any]
+    lexicon: Lexicon
 
     @classmethod
     def load(cls, folder: Path) -> Pack:
@@ -73,6 +79,7 @@ class Pack:
             dict(grammars),
             faults,
             yaml.safe_load((folder / "targets.yaml").read_text("utf-8")),
+            Lexicon.from_pack(load_pack(folder)),
         )
 
     @property
@@ -180,8 +187,7 @@ def check_frames(pack: Pack) -> list[str]:
     nodes = defaultdict(list)
     for node in pack.nodes:
         nodes[node["type"]].append(node)
-    joint = next(table for table in pack.targets["tables"] if "arguments" in table["axes"])
-    sets = next(m for m in joint["marginals"] if m["axes"] == ["arguments"])["shares"]
+    sets = _argument_sets(pack)
     for function, arguments in pack.arguments.items():
         grammars = pack.grammars.get(function, [])
         for grammar in grammars:
@@ -200,6 +206,63 @@ def check_frames(pack: Pack) -> list[str]:
             if failed[0] > MAX_UNSAYABLE * sum(failed):
                 faults.append(f"{function}, {phrasing}: {failed[0] / sum(failed):.1%} of the targets cannot be said")
     return faults
+
+
+def _argument_sets(pack: Pack) -> dict[str, dict[str, float]]:
+    """Function → arguments that are present together → their share in the targets."""
+    joint = next(table for table in pack.targets["tables"] if "arguments" in table["axes"])
+    shares: dict[str, dict[str, float]] = next(m for m in joint["marginals"] if m["axes"] == ["arguments"])["shares"]
+    return shares
+
+
+def check_openings(pack: Pack) -> list[str]:
+    """What a phrasing begins with measures as that phrasing at least once: else it is drawn for nothing.
+
+    Each start text is tried alone, with each alternative of its first rule where that holds words only and serves no
+    other phrasing.
+    """
+    rng = random.Random("assistant pack, openings")
+    nodes = defaultdict(list)
+    for node in pack.nodes:
+        nodes[node["type"]].append(node)
+    faults = []
+    for function, arguments in pack.arguments.items():
+        sets = [present.split("+") for present in _argument_sets(pack)[function] if present != "none"]
+        draws = [
+            {name: _draw(nodes[arguments[name]["node"]], rng) for name in names} for names in sets for _ in range(2)
+        ]
+        draws += [{name: _draw(nodes[argument["node"]], rng)} for name, argument in arguments.items()] * 4
+        for grammar in pack.grammars.get(function, []):
+            rules = grammar.meta.alternatives()
+            users = Counter(n for name, options in rules.items() for n in {m for o in options for m in o.symbols()})
+            passed: dict[str, bool] = {}
+            starts = [(phrasing, start) for phrasing in PHRASINGS for start in rules.get(phrasing, ())]
+            for phrasing, start in starts:
+                first = start.symbols()[0] if start.text.startswith("{") else ""
+                words_only = users[first] == 1 and not any(option.symbols() for option in rules[first])
+                for opening in rules[first] if words_only else [start]:
+                    alone = {**rules, phrasing: [start]} | ({first: [opening]} if words_only else {})
+                    passes = _is_ever(phrasing, alone, grammar.argument_names, draws, pack.lexicon, rng)
+                    for text in {f"{phrasing}: {start.text!r}", f"{phrasing}: {opening.text!r}"}:
+                        passed[text] = passed.get(text, False) or passes
+            faults += [f"{grammar.name}, {text} never measures as one" for text, passes in passed.items() if not passes]
+    return faults
+
+
+def _is_ever(
+    phrasing: str,
+    rules: dict[str, list[Weighted]],
+    arguments: frozenset[str],
+    draws: list[dict[str, str]],
+    lexicon: Lexicon,
+    rng: random.Random,
+) -> bool:
+    frames = Frames(rules, arguments)
+    for values in draws:
+        drawn = frames.prepare(phrasing, values)
+        if drawn is not None and classify_phrasing(drawn.say(rng), lexicon) == phrasing:
+            return True
+    return False
 
 
 def _draw(nodes: list[dict[str, str]], rng: random.Random) -> str:
@@ -222,7 +285,7 @@ def check_sizes(pack: Pack) -> list[str]:
 def find_faults(folder: Path) -> list[str]:
     """Every fault of the pack in a folder."""
     pack = Pack.load(folder)
-    checks = (check_functions, check_graph, check_examples, check_frames, check_sizes)
+    checks = (check_functions, check_graph, check_examples, check_frames, check_openings, check_sizes)
     return [fault for check in checks for fault in check(pack)]
 
 

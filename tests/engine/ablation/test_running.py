@@ -65,6 +65,7 @@ def test_commands_are_those_of_the_command_line_with_the_same_rows_steps_and_see
     recipe = generate.files[cell / "recipe.yaml"]
     assert "rows: 8\n" in recipe and "seed: 2\n" in recipe and "heuristic: 1.0" in recipe
     assert "max_rounds: 50\n" in recipe, "a slot is not given up while others go on"
+    assert "min_delivered: 1.0\n" in recipe
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,9 @@ def test_a_kill_leaves_temporary_files_only_and_the_next_export_is_whole(rows, t
 def test_a_folder_that_cannot_be_written_is_named(rows, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(RunError, match="cannot be written"):
+    with pytest.raises(RunError, match="cannot be written") as caught:
         write_dataset(rows, blocked)
+    assert caught.value.hint == "Choose another path."
 
 
 def test_datasets_loads_both_files_with_the_same_types(rows, make_row, tmp_path, monkeypatch):

@@ -101,3 +101,11 @@ def test_answers_of_another_model_are_not_mixed_in(tmp_path):
     PredictionFile(path, {"model": "a"})
     with pytest.raises(InputError, match="another model"):
         PredictionFile(path, {"model": "b"})
+
+
+def test_answers_go_on_where_the_models_folder_was_moved_and_its_weights_are_the_same(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    PredictionFile(path, {"model": "models/a/adapter", "weights": {"a.safetensors": "12"}})
+    PredictionFile(path, {"model": str(tmp_path / "a" / "adapter"), "weights": {"a.safetensors": "12"}})
+    with pytest.raises(InputError, match="another model"):
+        PredictionFile(path, {"model": "models/a/adapter", "weights": {"a.safetensors": "13"}})

@@ -11,7 +11,7 @@ from routenator.engine.population.queries import QueryFile, RealQuery
 from routenator.engine.reports.against import compare_queries
 from routenator.engine.reports.against_classifier import area_under_curve, tell_apart
 from routenator.engine.reports.against_leakage import RealSpans, check_leakage
-from routenator.engine.reports.against_terminal import print_against
+from routenator.engine.reports.against_terminal import print_against, print_against_summary
 from routenator.engine.validation.words import fold_words
 
 OWN_WORDS = "amber basin cedar delta ember fjord grove haven islet jetty kiosk ledge manor nectar orbit petal".split()
@@ -72,9 +72,13 @@ def test_nothing_of_a_real_query_is_in_the_report():
 
 
 def test_the_section_fits_eighty_columns():
-    screen = io.StringIO()
-    print_against(compare(draw(60, 1), draw(60, 2)), Console(file=screen, width=80))
-    assert max(map(len, screen.getvalue().splitlines())) <= 80
+    against = compare(draw(60, 1), draw(60, 2))
+    whole, short = io.StringIO(), io.StringIO()
+    print_against(against, Console(file=whole, width=80))
+    print_against_summary(against, Console(file=short, width=80))
+    assert max(map(len, (whole.getvalue() + short.getvalue()).splitlines())) <= 80
+    assert len(short.getvalue().splitlines()) < 25
+    assert "No leak found" in short.getvalue()
 
 
 def test_one_copied_query_is_a_leak_wherever_it_stands():
