@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from routenator.engine.domain.loading import load_pack
-from routenator.engine.errors import PromptError
+from routenator.engine.errors import DomainError, PromptError
 from routenator.engine.prompting.alternative import Weighted
 from routenator.engine.prompting.frames import Frames
 from routenator.engine.prompting.grammar import Grammar, load_grammar
@@ -43,6 +43,7 @@ DRAWS = 4
 class Pack:
     """The pack's files as read."""
 
+    folder: Path
     spec: dict[str, Any]
     functions: dict[str, dict[str, Any]]
     nodes: list[dict[str, str]]
@@ -51,7 +52,6 @@ class Pack:
     grammars: dict[str, list[Grammar]]
     grammar_faults: list[str]
     targets: dict[str, Any]
-    lexicon: Lexicon
 
     @classmethod
     def load(cls, folder: Path) -> Pack:
@@ -71,6 +71,7 @@ class Pack:
                 grammars[function].append(grammar)
         lines = (folder / "prompts" / "examples.jsonl").read_text("utf-8").splitlines()
         return cls(
+            folder,
             spec,
             {tool["function"]["name"]: tool["function"]["parameters"] for tool in functions},
             _read_csv(folder / "graph" / "nodes.csv"),
@@ -79,7 +80,6 @@ class Pack:
             dict(grammars),
             faults,
             yaml.safe_load((folder / "targets.yaml").read_text("utf-8")),
-            Lexicon.from_pack(load_pack(folder)),
         )
 
     @property
@@ -221,6 +221,10 @@ def check_openings(pack: Pack) -> list[str]:
     Each start text is tried alone, with each alternative of its first rule where that holds words only and serves no
     other phrasing.
     """
+    try:
+        lexicon = Lexicon.from_pack(load_pack(pack.folder))
+    except DomainError as exc:
+        return list(map(str, exc.faults))
     rng = random.Random("assistant pack, openings")
     nodes = defaultdict(list)
     for node in pack.nodes:
@@ -242,7 +246,7 @@ def check_openings(pack: Pack) -> list[str]:
                 words_only = users[first] == 1 and not any(option.symbols() for option in rules[first])
                 for opening in rules[first] if words_only else [start]:
                     alone = {**rules, phrasing: [start]} | ({first: [opening]} if words_only else {})
-                    passes = _is_ever(phrasing, alone, grammar.argument_names, draws, pack.lexicon, rng)
+                    passes = _is_ever(phrasing, alone, grammar.argument_names, draws, lexicon, rng)
                     for text in {f"{phrasing}: {start.text!r}", f"{phrasing}: {opening.text!r}"}:
                         passed[text] = passed.get(text, False) or passes
             faults += [f"{grammar.name}, {text} never measures as one" for text, passes in passed.items() if not passes]
