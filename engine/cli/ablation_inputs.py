@@ -70,7 +70,7 @@ def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> Ablation
     arms, skipped = resolve_arms(settings.arms, inputs.recipe, _population(inputs), str(path))
     for arm in arms:
         _check_arm(arm, inputs)
-    learnt = round(settings.rows * (1 - train.validation_share))
+    learnt = round(settings.rows * (1 - train.held_out_share(settings.rows)))
     max_steps = settings.max_steps or train.max_steps or count_steps(learnt, train)
     golden_sha256 = hashlib.sha256(golden_file.read_bytes()).hexdigest()
     identity = inputs.identity()

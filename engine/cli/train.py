@@ -114,7 +114,7 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
     tokenizer = load_tokenizer(checkpoint)
     adopt_template(tokenizer)
     prompter = CallPrompter(tokenizer, tools, settings.tools_in_prompt)
-    train_rows, validation_rows = split_rows(rows, settings.validation_share, settings.seed)
+    train_rows, validation_rows = split_rows(rows, settings.held_out_share(len(rows)), settings.seed)
     learnt = tokenize_rows(train_rows, prompter, tokenizer, settings.max_tokens)
     held_out = tokenize_rows(validation_rows, prompter, tokenizer, settings.max_tokens)
     _refuse_empty(learnt.input_ids, settings)

@@ -56,6 +56,8 @@ class TrainSettings(Strict):
     """Recompute activations in the backward pass: less memory, about a third more time."""
     validation_share: Annotated[float, Field(ge=0, lt=0.9)] = 0.1
     """Share of the rows that is kept out of training to choose the best step by. 0: no validation, no early stop."""
+    max_validation_rows: Annotated[int, Field(ge=1)] = 1000
+    """About so many rows at most are kept out, whatever their share: each look at them costs a pass."""
     eval_steps: Annotated[int, Field(ge=1)] = 50
     """Optimizer steps between two looks at the validation rows; a checkpoint is kept at each."""
     patience: Annotated[int, Field(ge=1)] = 3
@@ -63,6 +65,10 @@ class TrainSettings(Strict):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     fsdp: bool = False
     """Shard the model over the GPUs of the machine; started by ``accelerate launch``."""
+
+    def held_out_share(self, rows: int) -> float:
+        """Share of ``rows`` rows that is kept out of training."""
+        return min(self.validation_share, self.max_validation_rows / max(1, rows))
 
 
 def load_train_settings(path: Path) -> TrainSettings:

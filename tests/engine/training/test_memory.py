@@ -60,3 +60,10 @@ def test_every_shipped_training_recipe_is_valid():
     assert recipes
     for recipe in recipes:
         load_train_settings(recipe)
+
+
+def test_no_more_rows_are_held_out_than_a_look_may_cost():
+    settings = TrainSettings(model="base", validation_share=0.1, max_validation_rows=300)
+    assert settings.held_out_share(1_000) == 0.1
+    assert settings.held_out_share(1_000_000) * 1_000_000 == 300
+    assert settings.held_out_share(0) == 0.1
