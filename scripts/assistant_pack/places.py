@@ -38,8 +38,8 @@ def add_places(graph: GraphBuilder) -> None:
     countries: dict[str, str] = {}
     for row in _rows("countries.csv"):
         label, aliases = SPOKEN.get(row["name"], (row["name"].strip(), ()))
-        weight = max(0.3, math.log10(int(row["population"])) - 4.5)
-        countries[row["name"]] = graph.add("Country", label, weight=weight, aliases=aliases)
+        # People ask for small countries as often as for large ones: so say the shares of the population file.
+        countries[row["name"]] = graph.add("Country", label, aliases=aliases)
     codes = {row["name"]: row["code"] for row in _rows("states.csv")}
     for row in _rows("cities.csv"):
         if int(row["population"]) == 0:
