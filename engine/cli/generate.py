@@ -108,6 +108,11 @@ def run(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_json: bool)
             f"Export:  routenator export {run_dir} --format trl"
         )
     if outcome.delivered < inputs.recipe.enough:
+        say(
+            f"{outcome.planned - outcome.delivered:,} of {outcome.planned:,} rows are missing; `routenator report "
+            f"{run_dir}` says which. Raise max_rounds and give the same command again, or lower min_delivered.",
+            style="yellow",
+        )
         raise typer.Exit(EXIT_INCOMPLETE)
     if outcome.delivered < outcome.planned:
         share = inputs.recipe.min_delivered

@@ -95,7 +95,9 @@ def test_a_run_goes_on_where_it_stood_and_never_replays_finished_rows(run_files)
         blind = Reply.status(400, "no images today")
         fake.answer = lambda body: blind if opening_of(body).startswith("You look") else writer.answer(body)
         files = run_files(fake.base_url, recipe={"rows": 10, "max_rounds": 0})
-        assert files.run().code == 1
+        ended = files.run()
+        assert ended.code == 1
+        assert "4 of 10 rows are missing" in ended.err
         assert files.query("SELECT count(*) FROM sample WHERE verdict = 'failed'") == [(4,)]
         before = len(generations(fake))
         fake.answer = writer.answer
