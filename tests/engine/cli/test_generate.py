@@ -1,6 +1,7 @@
 import itertools
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -275,7 +276,9 @@ def test_targets_that_no_walk_can_serve_are_refused_by_cell_before_anything_is_s
 def test_a_run_that_has_enough_leaves_its_open_slots_and_says_so(run_files, workers):
     writer, turns = Writer(), itertools.count()
     with serve_in_thread(FakeEndpoint(vision=True)) as fake:
-        fake.answer = lambda body: writer.answer(body) if next(turns) < 15 else Reply.json({"query": "word " * 30})
+        # Refusals take a while: workers are told within a second that there is enough, and rounds must be left then.
+        refused = replace(Reply.json({"query": "word " * 30}), delay_s=0.3)
+        fake.answer = lambda body: writer.answer(body) if next(turns) < 15 else refused
         once = {"max_attempts": 1, "max_regrounds": 0, "judge_pairs": 0}
         recipe = {"rows": 20, "max_rounds": 50, "min_delivered": 0.3, "max_in_flight": 4, "critique": once}
         files = run_files(fake.base_url, recipe=recipe, targets={"route": {"text": 1.0}, "length": {"3-5": 1.0}})
