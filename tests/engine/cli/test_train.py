@@ -59,16 +59,21 @@ def test_training_leaves_adapter_plot_card_state_and_a_merged_checkpoint(files, 
     assert AutoTokenizer.from_pretrained(folder / "merged")("cat")["input_ids"]
 
 
-def test_a_killed_training_goes_on_to_the_same_number_of_steps(files, tmp_path):
-    arguments = files(max_steps=60, eval_steps=5, patience=100)
+def kill_at(arguments, line_start):
+    """Start a training and kill it as soon as it says a line that begins so."""
     child = start(arguments)
     said = []
     for line in child.stderr:
         said.append(line)
-        if line.startswith("step 20/60: validation"):
+        if line.startswith(line_start):
             break
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL, "".join(said)
+
+
+def test_a_killed_training_goes_on_to_the_same_number_of_steps(files, tmp_path):
+    arguments = files(max_steps=60, eval_steps=5, patience=100)
+    kill_at(arguments, "step 20/60: validation")
     code, _, err = run(arguments)
     assert code == 0, err
     assert "Going on from checkpoint-" in err
@@ -101,12 +106,7 @@ def test_a_training_that_had_made_all_its_steps_makes_no_more(files, tmp_path):
 
 def test_a_checkpoint_that_was_cut_short_is_passed_over(files, tmp_path):
     arguments = files(max_steps=60, eval_steps=5, patience=100)
-    child = start(arguments)
-    for line in child.stderr:
-        if line.startswith("step 15/60: validation"):
-            break
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    kill_at(arguments, "step 15/60: validation")
     checkpoints = sorted((tmp_path / "out" / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name[11:]))
     (checkpoints[-1] / "trainer_state.json").write_text("{")
     code, _, err = run(arguments)
@@ -147,12 +147,7 @@ def test_training_ends_early_when_the_validation_loss_no_longer_falls(files, tmp
 
 def test_looks_without_progress_count_on_after_a_kill(files, tmp_path):
     arguments = files(max_steps=60, eval_steps=5, patience=4, learning_rate=1e-30)
-    child = start(arguments)
-    for line in child.stderr:
-        if line.startswith("step 15/60: validation"):
-            break
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    kill_at(arguments, "step 15/60: validation")
     code, _, err = run(arguments)
     assert code == 0, err
     assert "Going on from checkpoint-" in err
