@@ -92,6 +92,10 @@ def _check_arguments(source: YamlSource, spec: DomainSpec) -> list[Fault]:
         elif without_node and not spec.walk:
             message = f"{show(function)!r} has arguments without a node, and there is no walk that grounds them"
             faults.append(source.fault(here, message, "Add walk, or give every argument a node type"))
+        for name, argument in arguments.items():
+            if argument.lowercase and argument.node is None:
+                message = f"{show(name)!r} has lowercase, and no node type whose labels could be written small"
+                faults.append(source.fault((*here, name, "lowercase"), message, "Remove it, or give it a node type"))
     return faults
 
 

@@ -124,6 +124,7 @@ def test_a_symbolic_link_out_of_the_pack_is_a_fault_wherever_it_stands(tiny: Pat
         ("languages: [en]", "languages: [English]", "not a language tag"),
         ("prompt: {kind: text}", "prompt: {kind: category}", "are not one category and one text"),
         ("prompt: {kind: text}", "prompt: {kind: text, node: SceneObject}", "have a node and others do not"),
+        ("prompt: {kind: text}", "prompt: {kind: text, lowercase: 0.5}", "has lowercase, and no node type"),
         ("walk: [UserIntent, DesignType, SceneObject, Action]", "walk: [UserIntent]", "two node types or more"),
         ("A small, plain symbol for an interface or a map.", '""', "the description is empty"),
     ],

@@ -99,6 +99,21 @@ async def test_a_grammar_says_the_values_in_the_strata_dress(cache: Path, casing
         assert 4 <= len(query.split()) <= 14
 
 
+async def test_a_share_of_an_arguments_values_is_said_in_small_letters(cache: Path, tmp_path: Path) -> None:
+    root = copy_with_nodes(tmp_path, graph_lines("nodes"), graph_lines("edges"))
+    spec = root / "domain.yaml"
+    spec.write_text(spec.read_text().replace("node: City}", "node: City, lowercase: 0.5}"))
+    async with open_bench(cache, ABROAD, root=root) as bench:
+        records = [await bench.run(slot) for slot in range(40)]
+        again = [await bench.run(slot) for slot in range(40)]
+    assert [record.candidate for record in again] == [record.candidate for record in records]
+    values = [record.candidate.arguments for record in records if record.candidate and record.verdict == "accepted"]
+    assert len(values) > 30
+    small = sum(value["city"].islower() for value in values)
+    assert len(values) / 4 < small < len(values) * 3 / 4
+    assert not any(value["country"].islower() for value in values)
+
+
 async def test_noise_is_one_misspelt_word_outside_the_values(cache: Path) -> None:
     outside = load_outside(SPOKEN)
     known = outside.carrier | {word for names in outside.named.values() for word in names}
