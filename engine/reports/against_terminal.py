@@ -11,19 +11,23 @@ from rich.text import Text
 from routenator.engine.display import show_line
 from routenator.engine.reports.against import Against, AxisDistance
 from routenator.engine.reports.against_wording import (
+    VALUES_LEGEND,
     describe_check,
     describe_distance,
     describe_leaks,
     describe_misspelling,
     describe_quartiles,
+    describe_share,
     describe_test,
     describe_vocabulary,
+    describe_words,
 )
 from routenator.engine.reports.wording import percent
 
 _WIDTH = 100
 _MOST_VALUES = 8
 _MOST_MATCHES = 10
+_MOST_ARGUMENTS = 12
 
 
 def print_against_summary(against: Against, console: Console) -> None:
@@ -62,6 +66,9 @@ def print_against(against: Against, console: Console) -> None:
         values = describe_quartiles(lengths.synthetic), describe_quartiles(lengths.real)
         table.add_row(Text(show_line(lengths.function)), *values)
     console.print(table, width=width)
+    if against.values:
+        put("")
+        _print_values(against, console, width)
     put("")
     put(describe_misspelling(against))
     put(describe_vocabulary(against))
@@ -97,6 +104,17 @@ def _print_axis(distance: AxisDistance, console: Console, width: int) -> None:
     console.print(table, width=width)
     if len(distance.cells) > _MOST_VALUES:
         console.print(Text(f"  and {len(distance.cells) - _MOST_VALUES} more", style="dim"), width=width)
+
+
+def _print_values(against: Against, console: Console, width: int) -> None:
+    console.print(Text.assemble(("Values of arguments", "bold"), f": {VALUES_LEGEND}"), width=width)
+    table = _table("", "words", "real", "small", "real")
+    for shape in against.values[:_MOST_ARGUMENTS]:
+        name = Text(show_line(f"{shape.function}.{shape.argument}", 40))
+        table.add_row(name, *describe_words(shape.words), *describe_share(shape.small))
+    console.print(table, width=width)
+    if len(against.values) > _MOST_ARGUMENTS:
+        console.print(Text(f"  and {len(against.values) - _MOST_ARGUMENTS} more", style="dim"), width=width)
 
 
 def _title(axis: str) -> str:

@@ -13,13 +13,16 @@ from markupsafe import Markup
 from routenator.engine.display import show, show_line
 from routenator.engine.reports.against import Against
 from routenator.engine.reports.against_wording import (
+    VALUES_LEGEND,
     describe_check,
     describe_distance,
     describe_leaks,
     describe_misspelling,
     describe_quartiles,
+    describe_share,
     describe_test,
     describe_vocabulary,
+    describe_words,
 )
 from routenator.engine.reports.report import Cell, Comparison, Funnel, LengthSummary, Report
 from routenator.engine.reports.wording import (
@@ -72,6 +75,9 @@ def render_html(report: Report, against: Against | None = None) -> str:
         "two_samples": describe_test,
         "distance": describe_distance,
         "quartiles": describe_quartiles,
+        "words_of_values": describe_words,
+        "share_of_values": describe_share,
+        "values_legend": lambda _: VALUES_LEGEND,
         "vocabulary": describe_vocabulary,
         "misspelling": describe_misspelling,
     }

@@ -1,6 +1,7 @@
 import io
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,36 @@ def test_the_interval_of_the_area_covers_the_truth():
         assert low <= auc <= high
         hits += low <= 0.7602 <= high
     assert 0.9 <= hits / 200 <= 0.99
+
+
+def with_values(texts):
+    return [
+        RealQuery(line, f"add {text} now", "en", "search", True, {"title": (text,)})
+        for line, text in enumerate(texts, 1)
+    ]
+
+
+def test_values_that_are_shorter_or_have_other_capitals_are_told():
+    short, long = ["Amber", "Cedar Fjord"] * 20, ["amber basin of cedar", "the last fjord"] * 20
+    (shape,) = compare(with_values(short), with_values(long)).values
+    assert (shape.function, shape.argument, shape.rows, shape.real) == ("search", "title", 40, 40)
+    assert (shape.words.synthetic, shape.words.real) == (1.5, 3.5)
+    assert (shape.small.synthetic, shape.small.real) == (0, 1)
+    assert shape.words.is_far
+    assert shape.small.is_far
+    screen = io.StringIO()
+    print_against(compare(with_values(short), with_values(long)), Console(file=screen, width=80))
+    assert re.search(r"search\.title +1\.5\* +3\.5 +0\.0 %\* +100\.0 %", screen.getvalue())
+
+
+def test_values_of_two_samples_of_one_population_are_alike():
+    shapes = compare(draw(300, 1), draw(300, 2)).values
+    assert shapes
+    assert not [shape for shape in shapes if shape.words.is_far or shape.small.is_far]
+
+
+def test_values_without_letters_have_no_case_and_few_values_are_not_compared():
+    (shape,) = compare(with_values(["12", "7 5"] * 10), with_values(["3"] * 20)).values
+    assert shape.small.real != shape.small.real
+    assert not shape.small.is_far
+    assert compare(with_values(["Amber"] * 14), with_values(["Cedar"] * 50)).values == ()
