@@ -9,12 +9,17 @@ from routenator.engine.domain.pack import NO_CATEGORY
 from routenator.engine.errors import DeadEndError
 from routenator.engine.kg.content import speaks_of
 from routenator.engine.kg.walker import Walk
+from routenator.engine.prompting.grammar import Grammar
+from routenator.engine.prompting.library import Prompt
 from routenator.engine.prompting.template import PromptTemplate
-from routenator.engine.sample import ContentRef, Grounding, SampleKey, Stratum, derive_seed
+from routenator.engine.routing.targets import parse_length_band
+from routenator.engine.sample import ANY, ContentRef, Grounding, SampleKey, Stratum, derive_seed
 from routenator.engine.state import SampleState, SampleUpdate
+from routenator.engine.validation.words import count_words
 
 MAX_DRAWS = 24
-"""Walks drawn for content that fits, and for labels that fit each other; each costs microseconds."""
+"""Walks drawn for content that fits, for labels that fit each other, and for labels that have room in the query; each
+costs microseconds."""
 
 
 async def walk(state: SampleState, runtime: Runtime[Deps]) -> SampleUpdate:
@@ -34,9 +39,8 @@ async def walk(state: SampleState, runtime: Runtime[Deps]) -> SampleUpdate:
     assert stratum is not None and state["prompt"] is not None
     regrounds = state["regrounds"] + (state["grounding"] is not None)
     prompt = deps.prompts.prompts[state["prompt"]]
-    needs = prompt.meta.grounding if isinstance(prompt, PromptTemplate) else "walk"
     with state["recorder"].span("walk", {"regrounds": regrounds}) as span:
-        grounding = _draw_grounding(deps, key, stratum, regrounds, needs)
+        grounding = _draw_grounding(deps, key, stratum, regrounds, prompt)
         content = grounding.content
         span.output = {
             "path": [node.id for node in grounding.nodes],
@@ -47,18 +51,23 @@ async def walk(state: SampleState, runtime: Runtime[Deps]) -> SampleUpdate:
     return {"grounding": grounding, "regrounds": regrounds, "tries": 0}
 
 
-def _draw_grounding(deps: Deps, key: SampleKey, stratum: Stratum, regrounds: int, needs: str) -> Grounding:
+def _draw_grounding(deps: Deps, key: SampleKey, stratum: Stratum, regrounds: int, prompt: Prompt) -> Grounding:
     """A walk and the content that fits it.
 
     Where content is needed, walks are drawn until the content speaks of the walk's subject (the node before the
-    action), at most `MAX_DRAWS` of them: an image of something else would ground nothing. Without luck the first stays.
+    action), at most `MAX_DRAWS` of them: an image of something else would ground nothing. Where none is, until the
+    labels have room. Without luck the first stays.
     """
+    needs = prompt.meta.grounding if isinstance(prompt, PromptTemplate) else "walk"
     first: Grounding | None = None
     for draw in range(MAX_DRAWS):
         seed = derive_seed(deps.seed, key.slot, key.round, "walk", regrounds, draw)
         nodes, hops = _draw_walk(deps, stratum, seed)
         if needs == "walk":
-            return Grounding(nodes, hops)
+            if _has_room(deps, stratum, prompt, Grounding(nodes, hops), seed):
+                return Grounding(nodes, hops)
+            first = first or Grounding(nodes, hops)
+            continue
         item = deps.content.pick(nodes, stratum.category, stratum.language, seed, needs_image=needs == "image")
         if item is None:
             kind = "content item with an image" if needs == "image" else "content item"
@@ -69,6 +78,22 @@ def _draw_grounding(deps: Deps, key: SampleKey, stratum: Stratum, regrounds: int
         first = first or grounding
     assert first is not None
     return first
+
+
+def _has_room(deps: Deps, stratum: Stratum, prompt: Prompt, grounding: Grounding, seed: int) -> bool:
+    """Whether one sentence about spoken arguments, drawn like any other, has the stratum's length.
+
+    So walks and sentences are drawn together: a long title stands in a long query as often as the grammar would have
+    it. A walk that was kept whatever its length would bend the sentence to it, and few forms would be left.
+    """
+    grammars = [prompt] if isinstance(prompt, Grammar) else list(deps.prompts.drafts.get(stratum.function, ()))
+    if stratum.length == ANY or not grammars or not grammars[0].argument_names:
+        return True
+    grammar = grammars[seed % len(grammars)]
+    values = {node.argument: node.label for node in grounding.nodes}
+    sentence, _ = grammar.say(stratum.phrasing, values, derive_seed(seed, "room"), bool)
+    low, high = parse_length_band(stratum.length)
+    return sentence is None or low <= count_words(sentence) <= high
 
 
 def _draw_walk(deps: Deps, stratum: Stratum, seed: int) -> Walk:

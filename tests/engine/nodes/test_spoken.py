@@ -54,6 +54,20 @@ async def test_a_walk_visits_the_arguments_that_are_present_in_the_order_of_decl
     assert len({record.grounding for record in records}) > 6
 
 
+@pytest.mark.parametrize(("length", "least", "most"), [("7-9", 0.0, 0.1), ("16-19", 0.3, 1.0)])
+async def test_long_labels_stand_in_long_queries(
+    cache: Path, tmp_path: Path, length: str, least: float, most: float
+) -> None:
+    name = "Vila Nova de Mil Fontes do Sul"
+    nodes = [*graph_lines("nodes"), f"city_long,City,{name},,,,6"]
+    root = copy_with_nodes(tmp_path, nodes, graph_lines("edges"))
+    async with open_bench(cache, replace(SAID, arguments="city+place", length=length), root=root) as bench:
+        records = [await bench.run(slot) for slot in range(40)]
+    cities = [record.grounding.nodes[1].label for record in records if record.grounding]
+    assert least <= cities.count(name) / len(cities) <= most
+    assert sum(record.verdict == "accepted" for record in records) > 35
+
+
 async def test_labels_that_clash_are_drawn_anew(cache: Path, tmp_path: Path) -> None:
     heavy = [line.replace("Singapore,,,,1", "Singapore,,,,20") for line in graph_lines("nodes")]
     root = copy_with_nodes(tmp_path, heavy, graph_lines("edges"))
