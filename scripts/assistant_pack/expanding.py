@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import random
 import re
+import unicodedata
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,26 @@ import yaml
 HERE = Path(__file__).parent
 SMALL_WORDS = frozenset("a an the of in on at to for from by and or with without is vs. feat. pt. vol. than".split())
 _SYMBOL = re.compile(r"\{(\w+)\}")
+_UNCOUNTED = (
+    "s",
+    "x",
+    "z",
+    "y",
+    "sh",
+    "ch",
+    "ing",
+    "ion",
+    "ism",
+    "ance",
+    "ence",
+    "man",
+    "men",
+    "sheep",
+    "foot",
+    "wife",
+)
+RARE_WORDS = 0.6
+"""Share of nouns, their plurals and adjectives that are taken from WordNet's, and not from `words.yaml`."""
 MAX_TRIES = 60
 """Expansions per wanted label before a form is thought exhausted."""
 
@@ -22,6 +43,23 @@ def load_yaml(name: str) -> dict[str, Any]:
     """A YAML file beside this script; every scalar stays text, so that `on` and `1999` are words."""
     loaded: dict[str, Any] = yaml.load((HERE / name).read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
     return loaded
+
+
+def read_rows(name: str) -> list[dict[str, str]]:
+    """A table of `sources/`."""
+    with (HERE / "sources" / name).open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def borrowed(*kinds: str) -> list[str]:
+    """Real titles and names of these kinds of `sources/titles.csv`, each once."""
+    return list(dict.fromkeys(row["title"] for kind in kinds for row in read_rows("titles.csv") if row["kind"] == kind))
+
+
+def plain_letters(text: str) -> str:
+    """Without accents: "Bjork"."""
+    replaced = text.translate(str.maketrans("øØłŁıđĐð", "oOlLidDd"))
+    return "".join(c for c in unicodedata.normalize("NFKD", replaced) if not unicodedata.combining(c))
 
 
 def title_case(text: str) -> str:
@@ -43,9 +81,8 @@ class Names:
 
     def __init__(self) -> None:
         self.by_locale: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"first": [], "last": []})
-        with (HERE / "sources" / "names.csv").open(encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                self.by_locale[row["locale"]][row["kind"]].append(row["name"])
+        for row in read_rows("names.csv"):
+            self.by_locale[row["locale"]][row["kind"]].append(row["name"])
         self.locales = [locale for locale, kinds in sorted(self.by_locale.items()) if kinds["first"] and kinds["last"]]
         self.weights = [8.0 if locale == "en_US" else 3.0 if locale == "en_GB" else 1.0 for locale in self.locales]
 
@@ -57,8 +94,7 @@ class Names:
         if rng.random() < 0.8:
             other = locale
         first, last = rng.choice(self.by_locale[locale]["first"]), rng.choice(self.by_locale[other]["last"])
-        middle = f" {rng.choice('ABCDEFGHJKLMNPRSTW')}." if rng.random() < 0.06 else ""
-        return f"{first}{middle} {last}"
+        return f"{first} {last}"
 
 
 class Inventor:
@@ -68,6 +104,14 @@ class Inventor:
         self.rng = random.Random(seed)
         self.names = Names()
         self.words: dict[str, list[str]] = load_yaml("words.yaml")
+        # Titles are made of many more words than one writes down.
+        known = {
+            part: [row["word"] for row in read_rows("words.csv") if row["part"] == part] for part in ("noun", "adj")
+        }
+        self.rare = {
+            **known,
+            "plural": [f"{noun}s" for noun in known["noun"] if len(noun) < 9 and not noun.endswith(_UNCOUNTED)],
+        }
         self.rules: dict[str, tuple[list[str], list[float]]] = {}
         for symbol, forms in load_yaml("titles.yaml").items():
             texts = [form if isinstance(form, str) else form["text"] for form in forms]
@@ -82,20 +126,22 @@ class Inventor:
         """One random expansion."""
         if symbol in ("first", "last", "full"):
             return self.names.draw(symbol, self.rng)
+        if symbol in self.rare and self.rng.random() < RARE_WORDS:
+            return self.rng.choice(self.rare[symbol])
         if symbol in self.words:
             return self.rng.choice(self.words[symbol])
         texts, weights = self.rules[symbol]
         text = self.rng.choices(texts, weights)[0]
         return _SYMBOL.sub(lambda match: self.expand(match[1]), text)
 
-    def invent(self, symbol: str, count: int, taken: set[str], *, capitals: bool = True) -> list[str]:
+    def invent(self, symbol: str, count: int, taken: set[str]) -> list[str]:
         """``count`` labels that are not in ``taken`` (casefolded), which grows by them."""
         found: list[str] = []
         for _ in range(MAX_TRIES * count):
             if len(found) == count:
                 break
             text = _tidy(self.expand(symbol))
-            label = title_case(text) if capitals else text
+            label = title_case(text)
             if label.casefold() not in taken:
                 taken.add(label.casefold())
                 found.append(label)

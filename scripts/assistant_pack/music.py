@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from expanding import HERE, Inventor, load_yaml
+from expanding import HERE, Inventor, borrowed, load_yaml, plain_letters
 from graph import GraphBuilder
 
-ARTISTS = {"band": 520, "stage": 330, "full": 520}
-TRACKS, ALBUMS, PLAYLISTS, WORKS = 2200, 1400, 1600, {"song": 1700, "album": 900}
+ARTISTS = {"band": 700, "stage": 400, "full": 3000}
+TRACKS, ALBUMS, PLAYLISTS, WORKS = 2200, 1400, 2600, {"song": 1700, "album": 900}
 
 
 def add_music(graph: GraphBuilder) -> None:
@@ -17,12 +17,14 @@ def add_music(graph: GraphBuilder) -> None:
     inventor = Inventor("assistant pack, music")
     rng = inventor.rng
     real = load_yaml("works.yaml")
-    borrowed = (HERE / "sources" / "musicians.txt").read_text("utf-8").splitlines()
-    historical = [*real["musicians"], *(name.removeprefix("Dame ").removeprefix("Sir ") for name in borrowed)]
-    taken = {name.casefold() for name in historical}
+    musicians = (HERE / "sources" / "musicians.txt").read_text("utf-8").splitlines()
+    known = [*real["musicians"], *(name.removeprefix("Dame ").removeprefix("Sir ") for name in musicians)]
+    known += borrowed("artist")
+    taken = {name.casefold() for name in known}
     invented = [name for form, count in ARTISTS.items() for name in inventor.invent(form, count, taken)]
     artists = [
-        graph.add("Artist", name, weight=0.2 if name.startswith("The ") else 1.0) for name in (*historical, *invented)
+        graph.add("Artist", plain_letters(name), weight=0.2 if name.startswith("The ") else 1.0)
+        for name in (*known, *invented)
     ]
     artists = list(dict.fromkeys(artists))
 
@@ -36,10 +38,11 @@ def add_music(graph: GraphBuilder) -> None:
         for genre in dict.fromkeys(rng.choices(genre_ids, genre_weights, k=2)):
             graph.join(artist, genre, "plays")
 
-    seen = {title.casefold() for title in real["music"]}
-    tracks = [*real["music"], *inventor.invent("song", TRACKS, seen)]
-    albums = inventor.invent("album", ALBUMS, set())
-    works = [*real["music"], *inventor.invent("song", WORKS["song"], seen)]
+    songs = [*real["music"], *borrowed("song")]
+    seen = {title.casefold() for title in songs}
+    tracks = [*songs, *inventor.invent("song", TRACKS, seen)]
+    albums = [*borrowed("album"), *inventor.invent("album", ALBUMS, set())]
+    works = [*songs, *borrowed("album"), *inventor.invent("song", WORKS["song"], seen)]
     works += inventor.invent("album", WORKS["album"], {album.casefold() for album in albums})
     for kind, edge, titles in (("Track", "sings", tracks), ("Album", "released", albums), ("MusicWork", "made", works)):
         ids = list(dict.fromkeys(graph.add(kind, title) for title in titles))
@@ -48,5 +51,5 @@ def add_music(graph: GraphBuilder) -> None:
         for place in range(max(len(ids), len(artists))):
             graph.join(artists[place % len(artists)], ids[place % len(ids)], edge)
 
-    for name in inventor.invent("playlist", PLAYLISTS, set(), capitals=False):
-        graph.add("Playlist", name if rng.random() < 0.6 else name[:1].upper() + name[1:])
+    for name in inventor.invent("playlist", PLAYLISTS, set()):
+        graph.add("Playlist", name)

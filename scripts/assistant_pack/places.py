@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterator
 
-from expanding import HERE, Inventor, load_yaml
+from expanding import Inventor, load_yaml, read_rows
 from graph import GraphBuilder
 
 SPOKEN = {
@@ -25,23 +23,18 @@ SITE_COUNTRIES = (
     "United States|United States|United States|Canada|Australia|United Kingdom|New Zealand|South Africa|Ireland|"
     "Germany|Norway|Sweden|France|Spain|Italy|India|Kenya|Brazil|Chile|Mexico|Japan|Poland|Finland|Argentina|Tanzania"
 ).split("|")
-LANDMARKS, SITES = 650, 650
-
-
-def _rows(name: str) -> Iterator[dict[str, str]]:
-    with (HERE / "sources" / name).open(encoding="utf-8") as file:
-        yield from csv.DictReader(file)
+LANDMARKS, SITES = 650, 1500
 
 
 def add_places(graph: GraphBuilder) -> None:
     """Add `Country`, `State`, `City`, `Landmark` and `Site`; every city has a state and a country."""
     countries: dict[str, str] = {}
-    for row in _rows("countries.csv"):
+    for row in read_rows("countries.csv"):
         label, aliases = SPOKEN.get(row["name"], (row["name"].strip(), ()))
         # People ask for small countries as often as for large ones: so say the shares of the population file.
         countries[row["name"]] = graph.add("Country", label, aliases=aliases)
-    codes = {row["name"]: row["code"] for row in _rows("states.csv")}
-    for row in _rows("cities.csv"):
+    codes = {row["name"]: row["code"] for row in read_rows("states.csv")}
+    for row in read_rows("cities.csv"):
         if int(row["population"]) == 0:
             continue
         american = row["country"] == "United States"
@@ -71,7 +64,7 @@ def _add_sights(graph: GraphBuilder, countries: dict[str, str]) -> None:
         for city in dict.fromkeys(rng.choices(cities, weights, k=2)):
             graph.join(place, city, "stands_in")
     seen: set[str] = set()
-    for row in _rows("sites.csv"):
+    for row in read_rows("sites.csv"):
         seen.add(row["name"].casefold())
         graph.join(graph.add("Site", row["name"]), countries[row["country"]], "in_country")
     for name in inventor.invent("site", SITES, seen):

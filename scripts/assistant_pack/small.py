@@ -42,6 +42,10 @@ def add_small(graph: GraphBuilder) -> None:
     for kind, terms in vocabulary["values"].items():
         for label, weight in map(read_term, terms):
             graph.add(kind, label, weight=weight)
+    # "The nearest cinema", but "films in the neighbourhood": so in all of the population file.
+    for kind in graph.of("LocationType"):
+        for relation, weight in (("nearest", 10), ("closest", 8), ("local", 0.3)):
+            graph.join(kind, graph.add("ScreeningRelation", relation), "is_found", weight)
     rng = random.Random("assistant pack, small")
     for phrase, weight in invent_times(1800, rng).items():
         graph.add("TimeRange", phrase, weight=weight)
@@ -63,12 +67,12 @@ def _add_years(graph: GraphBuilder) -> None:
 
 
 def _add_ratings(graph: GraphBuilder) -> None:
-    scales = {"5": 5, "6": 9, "five": 1, "six": 2.5, "10": 1.5, "ten": 0.7, "100": 0.4, "4": 0.2, "7": 0.2, "8": 0.1}
+    scales = {"6": 60, "5": 4, "six": 2, "10": 1.5, "five": 0.7, "ten": 0.5, "100": 0.3, "4": 0.2, "7": 0.2, "8": 0.1}
     scales |= {"20": 0.1, "four": 0.1}
     numbers = {word: float(i) for i, word in enumerate(WORDS)}
     best = {label: graph.add("BestRating", label, weight=weight) for label, weight in scales.items()}
-    values = {word: (1.6 if i <= 5 else 0.3) for i, word in enumerate(WORDS)}
-    values |= {str(i): (5.0 if i <= 5 else 0.4) for i in range(11)}
+    values = {word: (4.5 if i <= 5 else 0.3) for i, word in enumerate(WORDS)}
+    values |= {str(i): (4.0 if i <= 5 else 0.4) for i in range(11)}
     values |= dict.fromkeys(("3.5", "4.5", "2.5", "1.5", "8.5", "three and a half", "12", "50", "75", "99"), 0.15)
     for label, weight in values.items():
         value = numbers.get(label, 3.5 if label == "three and a half" else -1.0)
@@ -82,10 +86,10 @@ def _add_ratings(graph: GraphBuilder) -> None:
 def _add_parties(graph: GraphBuilder, rng: random.Random) -> None:
     words = [*WORDS[1:], "eleven", "twelve"]
     for i in range(1, 31):
-        weight = 5.0 if 2 <= i <= 8 else 2.5 if i <= 10 else 0.5
+        weight = 5.0 if 2 <= i <= 10 else 2.0 if i == 1 else 0.5
         graph.add("PartySize", str(i), weight=weight)
         if i <= len(words):
-            graph.add("PartySize", words[i - 1], weight=0.8 * weight)
+            graph.add("PartySize", words[i - 1], weight=weight)
     for label in ("fifteen", "twenty", "a dozen", "40", "50", "thirteen", "fourteen", "sixteen", "eighteen"):
         graph.add("PartySize", label, weight=0.3)
     inventor = Inventor("assistant pack, names")

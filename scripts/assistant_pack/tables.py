@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from expanding import HERE, Inventor, load_yaml
+from expanding import HERE, Inventor, borrowed, load_yaml
 from graph import GraphBuilder
 
 RESTAURANTS = 1500
 NAMES_A_TYPE = 40
 USUAL_CUISINES = 12
+DISHES_A_REGION = 3
 
 
 def add_tables(graph: GraphBuilder) -> None:
@@ -16,12 +17,18 @@ def add_tables(graph: GraphBuilder) -> None:
     rng = inventor.rng
     vocabulary = load_yaml("vocabulary.yaml")
     for place, (cuisine, dishes) in enumerate(vocabulary["cuisines"].items()):
-        cuisine_id = graph.add("Cuisine", cuisine, weight=3.0 if place < USUAL_CUISINES else 1.0)
+        cuisine_id = graph.add("Cuisine", cuisine.lower(), weight=2.0 if place < USUAL_CUISINES else 1.0)
         for dish in dishes:
             graph.join(cuisine_id, graph.add("Dish", dish, weight=2.0), "serves")
-    # What is borrowed comes without its cuisine: it is drawn where nobody names one.
-    for dish in (HERE / "sources" / "dishes.txt").read_text("utf-8").splitlines():
-        graph.add("Dish", dish, weight=0.6)
+    borrowed_dishes = (HERE / "sources" / "dishes.txt").read_text("utf-8").splitlines()
+    dishes = [
+        graph.add("Dish", dish.lower(), weight=0.6) for dish in (*borrowed_dishes, *borrowed("dish", "ingredient"))
+    ]
+    for cuisine in (*vocabulary["regions"], *borrowed("cuisine")):
+        cuisine_id = graph.add("Cuisine", cuisine.lower())
+        # Which dish of a region is a regional one is not known: its edges say what may be asked for together.
+        for dish in rng.sample(dishes, DISHES_A_REGION):
+            graph.join(cuisine_id, dish, "serves")
     cuisines = graph.of("Cuisine")
     names = [graph.add("RestaurantName", name) for name in inventor.invent("restaurant", RESTAURANTS, set())]
     for name in names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from expanding import Inventor, load_yaml
+from expanding import Inventor, borrowed, load_yaml
 from graph import GraphBuilder
 from small import read_term
 
@@ -17,7 +17,7 @@ MEDIA = {
 }
 PLAYS = "play musical opera"
 COUNTS = {"book": 700, "song": 500, "album": 450, "movie": 650, "show": 550, "game": 450, "painting": 450}
-TITLES_A_KIND = 140
+TITLES_A_KIND = 300
 """Titles that a word for a kind of work is joined to, at most."""
 RATED_BOOKS, SHOWN_MOVIES, CINEMAS = 1700, 1700, 450
 
@@ -27,14 +27,23 @@ def add_works(graph: GraphBuilder) -> None:
     inventor = Inventor("assistant pack, works")
     rng = inventor.rng
     real = load_yaml("works.yaml")
-    known = {"book": real["books"], "song": real["music"], "movie": real["movies"], "painting": real["paintings"]}
+    movies = [*real["movies"], *borrowed("movie", "episode")]
+    known = {
+        "book": [*real["books"], *borrowed("book")],
+        "song": [*real["music"], *borrowed("song")],
+        "album": borrowed("album"),
+        "movie": movies,
+        "show": borrowed("episode"),
+        "game": borrowed("game"),
+        "painting": real["paintings"],
+    }
     taken: set[str] = set()
     kinds: dict[str, list[str]] = {}
     for row in list(graph.rows.values()):
         if row["type"] == "WorkType":
             kinds.setdefault(row["categories"], []).append(row["id"])
     media = {form: [*known.get(form, ()), *inventor.invent(form, count, taken)] for form, count in COUNTS.items()}
-    media["play"] = [*real["plays"], *inventor.invent("movie", 60, taken)]
+    media["play"] = [*real["plays"], *borrowed("musical", "opera"), *inventor.invent("movie", 60, taken)]
     ids = {form: [graph.add("WorkTitle", title) for title in titles] for form, titles in media.items()}
     everything = [title for titles in ids.values() for title in titles]
     for category, words in kinds.items():
@@ -45,10 +54,10 @@ def add_works(graph: GraphBuilder) -> None:
                 graph.join(word, title, "titled")
 
     rated: set[str] = set()
-    for title in (*real["books"], *real["plays"], *inventor.invent("book", RATED_BOOKS, rated)):
+    for title in (*known["book"], *real["plays"], *borrowed("musical"), *inventor.invent("book", RATED_BOOKS, rated)):
         graph.add("BookTitle", title)
     shown: set[str] = set()
-    for title in (*real["movies"], *inventor.invent("movie", SHOWN_MOVIES, shown)):
+    for title in (*movies, *borrowed("musical"), *inventor.invent("movie", SHOWN_MOVIES, shown)):
         graph.add("MovieTitle", title)
     for name, weight in map(read_term, load_yaml("vocabulary.yaml")["cinemas"]):
         graph.add("Cinema", name, weight=3 * weight)
