@@ -23,6 +23,7 @@ from routenator.engine.population.profile import QueryProfile, profile, spelling
 from routenator.engine.population.queries import QueryFile, RealQuery
 from routenator.engine.reports.against_classifier import TwoSampleTest, tell_apart
 from routenator.engine.reports.against_leakage import LeakCheck, RealSpans, check_leakage
+from routenator.engine.reports.against_order import OrderShare, compare_order
 from routenator.engine.reports.against_values import ValueShape, compare_values
 from routenator.engine.reports.distribution import js_distance
 from routenator.engine.validation.words import FUNCTION_WORDS, fold_words
@@ -96,6 +97,7 @@ class Against:
     misspelling: tuple[MisspellingEstimate | None, MisspellingEstimate | None]
     lengths: tuple[LengthQuartiles, ...]
     values: tuple[ValueShape, ...]
+    order: tuple[OrderShare, ...]
     vocabulary: Vocabulary
     leaks: tuple[LeakCheck, ...]
     tests: tuple[TwoSampleTest, ...]
@@ -170,6 +172,7 @@ def compare_queries(
         misspelling=(_misspelling(sides[0], pack, dictionary), _misspelling(sides[1], pack, dictionary)),
         lengths=tuple(_compare_lengths(profiles)),
         values=compare_values(*sides),
+        order=compare_order(*sides),
         vocabulary=_compare_vocabulary(sides),
         leaks=tuple(leaks),
         tests=tell_apart([query.query for query in sides[0]], [query.query for query in sides[1]]),

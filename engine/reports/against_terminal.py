@@ -11,6 +11,7 @@ from rich.text import Text
 from routenator.engine.display import show_line
 from routenator.engine.reports.against import Against, AxisDistance
 from routenator.engine.reports.against_wording import (
+    ORDER_LEGEND,
     VALUES_LEGEND,
     describe_check,
     describe_distance,
@@ -69,6 +70,9 @@ def print_against(against: Against, console: Console) -> None:
     if against.values:
         put("")
         _print_values(against, console, width)
+    if against.order:
+        put("")
+        _print_order(against, console, width)
     put("")
     put(describe_misspelling(against))
     put(describe_vocabulary(against))
@@ -115,6 +119,17 @@ def _print_values(against: Against, console: Console, width: int) -> None:
     console.print(table, width=width)
     if len(against.values) > _MOST_ARGUMENTS:
         console.print(Text(f"  and {len(against.values) - _MOST_ARGUMENTS} more", style="dim"), width=width)
+
+
+def _print_order(against: Against, console: Console, width: int) -> None:
+    console.print(Text.assemble(("Order of arguments", "bold"), f": {ORDER_LEGEND}"), width=width)
+    table = _table("", "rows", "real")
+    for one in against.order[:_MOST_ARGUMENTS]:
+        name = Text(show_line(f"{one.function}: {one.first} before {one.second}", 56))
+        table.add_row(name, *describe_share(one.share))
+    console.print(table, width=width)
+    if len(against.order) > _MOST_ARGUMENTS:
+        console.print(Text(f"  and {len(against.order) - _MOST_ARGUMENTS} more", style="dim"), width=width)
 
 
 def _title(axis: str) -> str:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from routenator.engine.population.queries import RealQuery
 
-_FEWEST_VALUES = 15
+FEWEST = 15
+"""Of both sides, for a figure."""
 _FAR_ERRORS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class ValueFigure:
-    """A mean over an argument's values.
+class Figure:
+    """A mean on both sides.
 
     Attributes:
         synthetic: Mean over the rows.
@@ -50,8 +51,21 @@ class ValueShape:
     argument: str
     rows: int
     real: int
-    words: ValueFigure
-    small: ValueFigure
+    words: Figure
+    small: Figure
+
+
+def compare_means(synthetic: Sequence[float], real: Sequence[float]) -> Figure:
+    """Both means, and how sure it is that they differ. ``nan`` where a side is empty."""
+    if not synthetic or not real:
+        return Figure(math.nan, math.nan, 0.0)
+    means = sum(synthetic) / len(synthetic), sum(real) / len(real)
+    # Of both sides together, so that a side whose values are all alike has no error of 0.
+    pooled = [*synthetic, *real]
+    mean = sum(pooled) / len(pooled)
+    variance = sum((value - mean) ** 2 for value in pooled) / len(pooled)
+    error = math.sqrt(variance * (1 / len(synthetic) + 1 / len(real)))
+    return Figure(*means, abs(means[0] - means[1]) / error if error else 0.0)
 
 
 def compare_values(synthetic: Iterable[RealQuery], real: Iterable[RealQuery]) -> tuple[ValueShape, ...]:
@@ -60,11 +74,11 @@ def compare_values(synthetic: Iterable[RealQuery], real: Iterable[RealQuery]) ->
     shapes = []
     for key in sorted(sides[0].keys() & sides[1].keys()):
         values = (sides[0][key], sides[1][key])
-        if min(map(len, values)) < _FEWEST_VALUES:
+        if min(map(len, values)) < FEWEST:
             continue
-        words = _compare(*([float(len(value.split())) for value in side] for side in values))
+        words = compare_means(*([float(len(value.split())) for value in side] for side in values))
         cased = ([value for value in side if value.upper() != value.lower()] for side in values)
-        small = _compare(*([float(value == value.lower()) for value in side] for side in cased))
+        small = compare_means(*([float(value == value.lower()) for value in side] for side in cased))
         shapes.append(ValueShape(*key, len(values[0]), len(values[1]), words, small))
     return tuple(sorted(shapes, key=lambda shape: -max(shape.words.errors, shape.small.errors)))
 
@@ -76,15 +90,3 @@ def _collect(queries: Iterable[RealQuery]) -> dict[tuple[str, str], list[str]]:
             if query.function and values:
                 found[query.function, name].append(values[0])
     return found
-
-
-def _compare(synthetic: Sequence[float], real: Sequence[float]) -> ValueFigure:
-    if not synthetic or not real:
-        return ValueFigure(math.nan, math.nan, 0.0)
-    means = sum(synthetic) / len(synthetic), sum(real) / len(real)
-    # Of both sides together, so that a side whose values are all alike has no error of 0.
-    pooled = [*synthetic, *real]
-    mean = sum(pooled) / len(pooled)
-    variance = sum((value - mean) ** 2 for value in pooled) / len(pooled)
-    error = math.sqrt(variance * (1 / len(synthetic) + 1 / len(real)))
-    return ValueFigure(*means, abs(means[0] - means[1]) / error if error else 0.0)

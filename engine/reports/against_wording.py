@@ -5,9 +5,12 @@ from __future__ import annotations
 from routenator.engine.reports.against import Against, AxisDistance
 from routenator.engine.reports.against_classifier import TwoSampleTest
 from routenator.engine.reports.against_leakage import LeakCheck
-from routenator.engine.reports.against_values import ValueFigure
+from routenator.engine.reports.against_values import Figure
 from routenator.engine.reports.wording import NOTHING, percent, plain
 
+ORDER_LEGEND = (
+    "share of the queries with both in which the one is said before the other; * more than three standard errors apart"
+)
 VALUES_LEGEND = "mean words, share in small letters; * more than three standard errors apart"
 _SURE = 0.05
 
@@ -75,12 +78,12 @@ def describe_misspelling(against: Against) -> str:
     return "queries with a misspelt word: rows {}, real {}".format(*sides)
 
 
-def describe_words(figure: ValueFigure) -> tuple[str, str]:
+def describe_words(figure: Figure) -> tuple[str, str]:
     """Mean words of the rows' values and of the real ones: ``2.1*``, ``3.0``."""
     return f"{figure.synthetic:.1f}{'*' if figure.is_far else ''}", f"{figure.real:.1f}"
 
 
-def describe_share(figure: ValueFigure) -> tuple[str, str]:
+def describe_share(figure: Figure) -> tuple[str, str]:
     """Shares on both sides: ``8.0 %*``, ``54.2 %``; a dash where no value has letters."""
     if figure.real != figure.real:
         return NOTHING, NOTHING

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from routenator.engine.display import show, show_line
 from routenator.engine.reports.against import Against
 from routenator.engine.reports.against_wording import (
+    ORDER_LEGEND,
     VALUES_LEGEND,
     describe_check,
     describe_distance,
@@ -31,11 +32,13 @@ from routenator.engine.reports.wording import (
     describe_fit,
     describe_judge,
     describe_others,
+    describe_rest,
     describe_target,
     duration,
     largest_gap,
     percent,
     plain,
+    shown_cells,
 )
 
 _TEMPLATE = "report.html.j2"
@@ -62,6 +65,8 @@ def render_html(report: Report, against: Against | None = None) -> str:
         "duration": duration,
         "axes": lambda axes: axis_name(tuple(axes)),
         "fit": describe_fit,
+        "shown": shown_cells,
+        "rest": describe_rest,
         "gap": largest_gap,
         "judge": lambda calibrations: show_line(describe_judge(calibrations)),
         "others": lambda calibrations: show_line(describe_others(calibrations)),
@@ -75,9 +80,8 @@ def render_html(report: Report, against: Against | None = None) -> str:
         "two_samples": describe_test,
         "distance": describe_distance,
         "quartiles": describe_quartiles,
-        "words_of_values": describe_words,
-        "share_of_values": describe_share,
-        "values_legend": lambda _: VALUES_LEGEND,
+        "two_words": describe_words,
+        "two_shares": describe_share,
         "vocabulary": describe_vocabulary,
         "misspelling": describe_misspelling,
     }
@@ -85,6 +89,8 @@ def render_html(report: Report, against: Against | None = None) -> str:
     return environment.get_template(_TEMPLATE).render(
         report=report,
         against=against,
+        values_legend=VALUES_LEGEND,
+        order_legend=ORDER_LEGEND,
         met=report.missing == 0 and not report.deficits,
         target_sentence=describe_target(report),
         samples=samples,

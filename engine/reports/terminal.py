@@ -17,11 +17,13 @@ from routenator.engine.reports.wording import (
     bar_scale,
     count_codes,
     describe_fit,
+    describe_rest,
     duration,
     has_choice,
     largest_gap,
     percent,
     plain,
+    shown_cells,
 )
 
 WIDTH = 100
@@ -97,7 +99,7 @@ def _axis_table(comparison: Comparison, width: int) -> RenderableType:
         table.add_column("measured", justify="right")
     scale = bar_scale(comparison)
     rows = sum(cell.delivered for cell in comparison.cells) or 1
-    for cell in comparison.cells:
+    for cell in shown_cells(comparison):
         gap = cell.delivered - cell.planned
         values: list[RenderableType] = [
             _text(cell.values[0]),
@@ -108,7 +110,9 @@ def _axis_table(comparison: Comparison, width: int) -> RenderableType:
             _text(f"{gap:+,}" if gap else "0", "yellow" if gap else "dim"),
         ]
         table.add_row(*values, *([f"{cell.measured:,}"] if measured else []))
-    lines = [_text(f"  delivered: {describe_fit(comparison.delivered_fit)}", "dim")]
+    rest = describe_rest(comparison)
+    lines = [_text(f"  {rest}", "dim")] if rest else []
+    lines.append(_text(f"  delivered: {describe_fit(comparison.delivered_fit)}", "dim"))
     if comparison.measured_fit is not None:
         agreement = percent(comparison.agreement)
         words = f"  measured on the queries: {describe_fit(comparison.measured_fit)}; {agreement} measure as planned"

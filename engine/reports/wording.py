@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from routenator.engine.reports.report import Comparison, Fit, Funnel, Report
+from routenator.engine.reports.report import Cell, Comparison, Fit, Funnel, Report
 
 NOTHING = "–"
+MOST_CELLS = 24
+"""Most values of an axis that are shown; combinations of arguments are hundreds."""
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -94,6 +96,22 @@ def bar_scale(comparison: Comparison) -> float:
     rows = sum(cell.delivered for cell in comparison.cells) or 1
     shares = [max(cell.delivered, cell.measured or 0) / rows for cell in comparison.cells]
     return max([*shares, *(cell.target_share for cell in comparison.cells)], default=1.0) or 1.0
+
+
+def shown_cells(comparison: Comparison) -> list[Cell]:
+    """The cells of an axis that are shown: all of a few, else those with the most planned rows, in the axis' order."""
+    places = sorted(range(len(comparison.cells)), key=lambda place: -comparison.cells[place].planned)
+    return [comparison.cells[place] for place in sorted(places[:MOST_CELLS])]
+
+
+def describe_rest(comparison: Comparison) -> str:
+    """What is said of the cells of an axis that are not shown; empty where all are."""
+    shown = {cell.values for cell in shown_cells(comparison)}
+    rest = [cell for cell in comparison.cells if cell.values not in shown]
+    if not rest:
+        return ""
+    rows, gap = sum(cell.planned for cell in rest), max(abs(cell.delivered - cell.planned) for cell in rest)
+    return f"and {len(rest):,} more with {rows:,} planned rows, largest gap {gap:,}; --json lists them all"
 
 
 def largest_gap(comparison: Comparison) -> int:

@@ -190,3 +190,24 @@ def test_values_without_letters_have_no_case_and_few_values_are_not_compared():
     assert shape.small.real != shape.small.real
     assert not shape.small.is_far
     assert compare(with_values(["Amber"] * 14), with_values(["Cedar"] * 50)).values == ()
+
+
+def in_order(first, second, count):
+    return [
+        RealQuery(n, f"{first} then {second}", "en", "book", True, {"city": ("Porto",), "time": ("8 pm",)})
+        for n in range(1, count + 1)
+    ]
+
+
+def test_arguments_that_are_said_in_another_order_are_told():
+    rows = in_order("Porto", "8 pm", 20) + in_order("8 pm", "Porto", 20)
+    real = in_order("8 pm", "Porto", 27) + in_order("Porto", "8 pm", 3)
+    (share,) = compare(rows, real).order
+    assert (share.function, share.first, share.second, share.rows, share.real) == ("book", "time", "city", 40, 30)
+    assert (share.share.synthetic, share.share.real) == (0.5, 0.9)
+    assert share.share.is_far
+    screen = io.StringIO()
+    print_against(compare(rows, real), Console(file=screen, width=80))
+    assert re.search(r"book: time before city +50\.0 %\* +90\.0 %", screen.getvalue())
+    assert not compare(rows, rows).order[0].share.is_far
+    assert compare(rows, real[:14]).order == ()

@@ -169,3 +169,16 @@ def test_a_run_without_a_single_row_can_be_shown(running):
     )
     assert "0 of 300 rows delivered" in printed(print_report, empty)
     assert "0 of 300 rows delivered" in render_html(empty)
+
+
+def test_an_axis_of_hundreds_of_values_shows_the_largest_and_says_what_is_left(running):
+    cells = tuple(replace(running.axes[0].cells[0], values=(f"set{n:03}",), planned=n, delivered=n) for n in range(200))
+    short = tuple(replace(cell, delivered=cell.planned - 3 * (cell.values == ("set100",))) for cell in cells)
+    report = replace(running, axes=(replace(running.axes[0], cells=short),))
+    left = "and 176 more with 15,400 planned rows, largest gap 3"
+    for text in (printed(print_report, report), render_html(report)):
+        shown = re.findall(r"set\d\d\d", text)
+        assert shown == [f"set{n}" for n in range(176, 200)]
+        assert left in text
+    few = replace(running, axes=(replace(running.axes[0], cells=cells[:24]),))
+    assert "more with" not in printed(print_report, few) + render_html(few)
