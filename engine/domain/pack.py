@@ -31,8 +31,9 @@ class Argument(Strict):
     node: Identifier | None = None
     """Node type whose labels are the values, said in the query as they stand. ``None``: a category is named by its
     keywords and labelled with its name, and a text is cut out of the query."""
-    lowercase: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Share of its spoken values that are said in small letters: "some bruce springsteen"."""
+    lowercase: float = Field(default=0.0, ge=0.0, le=1.0, strict=True)
+    """Share of its spoken values that are said in small letters, "some bruce springsteen", but in slots of the casing
+    ``mixed``, which are told by the capitals of names."""
 
 
 @dataclass(frozen=True, slots=True)

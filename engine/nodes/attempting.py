@@ -44,7 +44,7 @@ def next_task(state: SampleState, deps: Deps) -> Task:
     number = len(state["attempts"])
     seed = derive_seed(deps.seed, state["key"].slot, state["key"].round, "attempt", number)
     keyword = _choose_keyword(deps, stratum, seed)
-    values = _choose_values(deps, stratum.function, grounding, seed)
+    values = _choose_values(deps, stratum, grounding, seed)
     return Task(number, seed, stratum, grounding, prompt, keyword, values)
 
 
@@ -63,14 +63,14 @@ def _choose_keyword(deps: Deps, stratum: Stratum, seed: int) -> str:
     return random.Random(seed).choice(favour_first(keywords))
 
 
-def _choose_values(deps: Deps, function: str, grounding: Grounding, seed: int) -> dict[str, str]:
+def _choose_values(deps: Deps, stratum: Stratum, grounding: Grounding, seed: int) -> dict[str, str]:
     rng = random.Random(derive_seed(seed, "values"))
-    nodes, arguments = deps.pack.nodes_by_id, deps.pack.spec.arguments[function]
+    nodes, arguments = deps.pack.nodes_by_id, deps.pack.spec.arguments[stratum.function]
     values = {}
     for node in grounding.nodes:
         if node.argument:
             value = rng.choice(favour_first((node.label, *nodes[node.id].aliases)))
-            share = arguments[node.argument].lowercase
+            share = 0.0 if stratum.casing == "mixed" else arguments[node.argument].lowercase
             values[node.argument] = value.lower() if share and rng.random() < share else value
     return values
 

@@ -18,8 +18,8 @@ from routenator.engine.state import SampleState, SampleUpdate
 from routenator.engine.validation.words import count_words
 
 MAX_DRAWS = 24
-"""Walks drawn for content that fits, for labels that fit each other, and for labels that have room in the query; each
-costs microseconds."""
+"""Walks drawn for content that fits, for labels that fit each other (microseconds each), and for labels that have room
+in the query (a fraction of a millisecond each)."""
 
 
 async def walk(state: SampleState, runtime: Runtime[Deps]) -> SampleUpdate:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from routenator.engine.population.queries import RealQuery
-from routenator.engine.reports.against_values import FEWEST, Figure, compare_means
+from routenator.engine.reports.against_figure import FEWEST, Figure, compare_means
+from routenator.engine.validation.spans import find_spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def compare_order(synthetic: Iterable[RealQuery], real: Iterable[RealQuery]) -> 
             first, second = second, first
             rows, queries = [1 - one for one in rows], [1 - one for one in queries]
         shares.append(OrderShare(function, first, second, len(rows), len(queries), compare_means(rows, queries)))
-    return tuple(sorted(shares, key=lambda one: -one.share.errors))
+    return tuple(sorted(shares, key=lambda one: -one.share.standard_errors))
 
 
 def _collect(queries: Iterable[RealQuery]) -> dict[tuple[str, str, str], list[float]]:
@@ -54,9 +55,8 @@ def _collect(queries: Iterable[RealQuery]) -> dict[tuple[str, str, str], list[fl
     for query in queries:
         if not query.function:
             continue
-        text = query.query.lower()
-        places = {name: text.find(values[0].lower()) for name, values in (query.arguments or {}).items() if values}
-        stand = sorted(name for name, place in places.items() if place >= 0)
-        for one, other in combinations(stand, 2):
-            found[query.function, one, other].append(float(places[one] < places[other]))
+        values = {name: values[0] for name, values in (query.arguments or {}).items() if values}
+        places = find_spans(query.query, values).places
+        for one, other in combinations(sorted(places), 2):
+            found[query.function, one, other].append(float(places[one].start < places[other].start))
     return found

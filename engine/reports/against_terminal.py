@@ -112,7 +112,7 @@ def _print_axis(distance: AxisDistance, console: Console, width: int) -> None:
 
 def _print_values(against: Against, console: Console, width: int) -> None:
     console.print(Text.assemble(("Values of arguments", "bold"), f": {VALUES_LEGEND}"), width=width)
-    table = _table("", "words", "real", "small", "real")
+    table = _table("", "words", "real words", "small", "real small")
     for shape in against.values[:_MOST_ARGUMENTS]:
         name = Text(show_line(f"{shape.function}.{shape.argument}", 40))
         table.add_row(name, *describe_words(shape.words), *describe_share(shape.small))

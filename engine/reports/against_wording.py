@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from routenator.engine.reports.against import Against, AxisDistance
 from routenator.engine.reports.against_classifier import TwoSampleTest
+from routenator.engine.reports.against_figure import Figure
 from routenator.engine.reports.against_leakage import LeakCheck
-from routenator.engine.reports.against_values import Figure
 from routenator.engine.reports.wording import NOTHING, percent, plain
 
 ORDER_LEGEND = (
@@ -85,6 +87,6 @@ def describe_words(figure: Figure) -> tuple[str, str]:
 
 def describe_share(figure: Figure) -> tuple[str, str]:
     """Shares on both sides: ``8.0 %*``, ``54.2 %``; a dash where no value has letters."""
-    if figure.real != figure.real:
+    if math.isnan(figure.real):
         return NOTHING, NOTHING
     return f"{percent(figure.synthetic)}{'*' if figure.is_far else ''}", percent(figure.real)

@@ -99,9 +99,10 @@ def bar_scale(comparison: Comparison) -> float:
 
 
 def shown_cells(comparison: Comparison) -> list[Cell]:
-    """The cells of an axis that are shown: all of a few, else those with the most planned rows, in the axis' order."""
-    places = sorted(range(len(comparison.cells)), key=lambda place: -comparison.cells[place].planned)
-    return [comparison.cells[place] for place in sorted(places[:MOST_CELLS])]
+    """The cells of an axis that are shown: all of a few; else those with the most planned rows, these first."""
+    if len(comparison.cells) <= MOST_CELLS:
+        return list(comparison.cells)
+    return sorted(comparison.cells, key=lambda cell: -cell.planned)[:MOST_CELLS]
 
 
 def describe_rest(comparison: Comparison) -> str:
@@ -111,7 +112,7 @@ def describe_rest(comparison: Comparison) -> str:
     if not rest:
         return ""
     rows, gap = sum(cell.planned for cell in rest), max(abs(cell.delivered - cell.planned) for cell in rest)
-    return f"and {len(rest):,} more with {rows:,} planned rows, largest gap {gap:,}; --json lists them all"
+    return f"and {len(rest):,} more with {rows:,} planned rows, largest gap {gap:,}; report --json lists them all"
 
 
 def largest_gap(comparison: Comparison) -> int:

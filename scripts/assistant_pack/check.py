@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from unwelcome import RUDE
 
 from routenator.engine.domain.loading import load_pack
 from routenator.engine.errors import DomainError, PromptError
@@ -117,6 +118,7 @@ def check_graph(pack: Pack) -> list[str]:
     labels = Counter((n["type"], name.casefold()) for n in pack.nodes for name in _names(n))
     faults += [f"label {label} twice" for label, count in labels.items() if count > 1]
     faults += [f"{n['id']}: label {n['label']!r}" for n in pack.nodes if n["label"] != " ".join(n["label"].split())]
+    faults += [f"{n['id']}: {n['label']!r} is rude" for n in pack.nodes if RUDE.search(n["label"])]
     faults += [f"{n['id']}: weight" for n in pack.nodes if not float(n["weight"]) > 0]
     categories = {c: {w.casefold() for w in entry["keywords"]["en"]} for c, entry in pack.spec["categories"].items()}
     for node in pack.nodes:

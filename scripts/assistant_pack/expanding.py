@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from unwelcome import RUDE
 
 HERE = Path(__file__).parent
 SMALL_WORDS = frozenset("a an the of in on at to for from by and or with without is vs. feat. pt. vol. than".split())
@@ -66,8 +67,10 @@ def title_case(text: str) -> str:
     """Capitals as on a cover: every word but small ones; capitals that are there stay."""
     words = text.split(" ")
     capital = [
-        w
-        if i and w in SMALL_WORDS
+        w.upper()
+        if len(w) == 3 and w[1] == "&"
+        else w
+        if i and w in SMALL_WORDS and not words[i - 1].endswith(":")
         else w[:1].upper() + w[1:]
         if not w.startswith("(")
         else "(" + w[1:2].upper() + w[2:]
@@ -142,7 +145,7 @@ class Inventor:
                 break
             text = _tidy(self.expand(symbol))
             label = title_case(text)
-            if label.casefold() not in taken:
+            if label.casefold() not in taken and not RUDE.search(label):
                 taken.add(label.casefold())
                 found.append(label)
         return found

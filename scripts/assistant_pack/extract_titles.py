@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from unwelcome import RUDE, UNWELCOME
 
 RUBY_FAKER = Path("/usr/share/rubygems-integration/all/gems/faker-2.21.0/lib/locales/en")
 SENSE_COUNTS = Path("/usr/share/wordnet/cntlist.rev")
@@ -24,7 +25,7 @@ console.log(JSON.stringify(kept));
 """
 LATIN = ("en", "pl", "pt_BR")
 FAKER_JS = {"song": "music.song_name", "album": "music.album", "artist": "music.artist", "book": "book.title"}
-FAKER_JS |= {"author": "book.author", "cuisine": "food.ethnic_category", "ingredient": "food.ingredient"}
+FAKER_JS |= {"cuisine": "food.ethnic_category", "ingredient": "food.ingredient"}
 FAKER_JS |= {"dish": "food.dish"}
 RUBY = {
     "song": "phish.songs umphreys_mcgee.song pearl_jam.songs rock_band.song prince.song bossa_nova.songs "
@@ -38,7 +39,6 @@ RUBY = {
     "game": "game.title games.sonic_the_hedgehog.game games.touhou.games games.super_mario.games",
     "episode": "simpsons.episode_titles",
     "opera": "opera",
-    "mountain": "mountain.name mountain.range",
 }
 """Kind → places in ruby-faker's locale `en`; a place stands for every list below it."""
 TITLE = re.compile(r"^[\w][\w '’&,.:!?/-]*[\w.!?']$")
@@ -47,17 +47,6 @@ LEXICAL_FILES = {
     "adj": (3, ["00"], 3),
 }
 """Part of speech → WordNet's number for it, its lexicographer files, and how often a word was tagged at least."""
-RUDE = re.compile(r"fuck|shit|nigg|\b(rape|nazi|whore|bitch|cunt|slut)", re.IGNORECASE)
-"""No title with these."""
-UNWELCOME = re.compile(
-    r"^(.*(sex|rape|fuck|shit|nazi|negro|niger|whore|bitch|slave|nude|naked|breast|genital|penis|vagina|semen|incest|"
-    r"suicid|murder|cripp|idiot|imbecil|moron|retard|lunatic|cancer|feces|urin|drug|heroin|cocaine|addict|terror|tortur|"
-    r"genocid|massacr|fasc|holocaust|prostitut|abortion|pervert|porn|erot|bastard|virgin|castrat|brothel|vomit|rectum|"
-    r"testic|jew|juda|semit|zion|islam|muslim|moslem|hindu|buddh|catholic|protestant|baptist|methodis|christian|mormon|"
-    r"gypsy|indian|arab|african|asian|oriental).*|ass|anus|anal|cock|dick|tit|tits|hell|damn|gay|queer|colored|fag|dyke|"
-    r"spade|coon)$"
-)
-"""No invented title is made of these words."""
 
 
 def borrowed_titles() -> Iterator[tuple[str, str]]:
@@ -88,6 +77,13 @@ def borrowed_titles() -> Iterator[tuple[str, str]]:
 def common_words() -> Iterator[tuple[str, str]]:
     """(part of speech, word) of WordNet's tagged words: single, lower case, met a few times."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in LEXICAL_FILES}
+    # The counts are of words in small letters; data.noun has the capitals of names.
+    plain = set()
+    for line in (SENSE_COUNTS.parent / "data.noun").read_text("utf-8").splitlines():
+        if not line.startswith("  "):
+            fields = line.split()
+            plain |= set(fields[4 : 4 + 2 * int(fields[3], 16) : 2])
+    plain |= {line.split()[0] for line in (SENSE_COUNTS.parent / "index.adj").read_text("utf-8").splitlines()}
     for line in SENSE_COUNTS.read_text("utf-8").splitlines():
         key, _, count = line.split()
         word, _, sense = key.partition("%")
@@ -97,7 +93,12 @@ def common_words() -> Iterator[tuple[str, str]]:
                 counts[name][word] += int(count)
     for name, (_part, _files, least) in LEXICAL_FILES.items():
         for word, count in sorted(counts[name].items()):
-            if count >= least and re.match(r"^[a-z]{3,12}$", word) and not UNWELCOME.match(word):
+            if (
+                count >= least
+                and re.match(r"^[a-z]{3,12}$", word)
+                and word in plain
+                and not (UNWELCOME.match(word) or RUDE.search(word))
+            ):
                 yield name, word
 
 

@@ -19,7 +19,7 @@ WORD_SHARES: dict[str, tuple[float, ...]] = {
     "Country": (68, 26, 4, 2),
     "Cuisine": (85, 15),
     "Dish": (67, 25, 8),
-    "Landmark": (45, 28, 13, 16, 12),
+    "Landmark": (12, 42, 18, 16, 12),
     "RestaurantName": (2, 32, 50, 14, 4),
     "Genre": (80, 17, 3),
     "Site": (2, 3, 38, 22, 40),

@@ -59,7 +59,7 @@ def _clock(rng: random.Random) -> str:
         f"{hour} o'clock",
         f"{NUMBERS[hour - 1]} o'clock",
         f"{rng.randint(0, 23):02}:{minute}",
-        f"{NUMBERS[hour - 1]} {half[:2].lower()}",
+        f"{NUMBERS[hour - 1]} {half.replace('.', '').lower()}",
         f"half past {NUMBERS[hour - 1]}",
         f"quarter to {NUMBERS[hour - 1]}",
         f"{hour} in the {rng.choice(PARTS[:3])}",

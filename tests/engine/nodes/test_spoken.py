@@ -113,6 +113,16 @@ async def test_a_grammar_says_the_values_in_the_strata_dress(cache: Path, casing
         assert 4 <= len(query.split()) <= 14
 
 
+async def test_slots_of_mixed_casing_keep_the_capitals_by_which_they_are_told(cache: Path, tmp_path: Path) -> None:
+    root = copy_with_nodes(tmp_path, graph_lines("nodes"), graph_lines("edges"))
+    spec = root / "domain.yaml"
+    spec.write_text(spec.read_text().replace("node: City}", "node: City, lowercase: 1}"))
+    stratum = replace(SAID, arguments="city+place", casing="mixed")
+    async with open_bench(cache, stratum, root=root) as bench:
+        records = [await bench.run(slot) for slot in range(12)]
+    assert {classify_casing(record.candidate.query) for record in records if record.candidate} == {"mixed"}
+
+
 async def test_a_share_of_an_arguments_values_is_said_in_small_letters(cache: Path, tmp_path: Path) -> None:
     root = copy_with_nodes(tmp_path, graph_lines("nodes"), graph_lines("edges"))
     spec = root / "domain.yaml"
