@@ -16,24 +16,7 @@ from unwelcome import RUDE
 HERE = Path(__file__).parent
 SMALL_WORDS = frozenset("a an the of in on at to for from by and or with without is vs. feat. pt. vol. than".split())
 _SYMBOL = re.compile(r"\{(\w+)\}")
-_UNCOUNTED = (
-    "s",
-    "x",
-    "z",
-    "y",
-    "sh",
-    "ch",
-    "ing",
-    "ion",
-    "ism",
-    "ance",
-    "ence",
-    "man",
-    "men",
-    "sheep",
-    "foot",
-    "wife",
-)
+_UNCOUNTED = tuple("s x z y sh ch f fe o ing ion ism ance ence ics man men mouse louse goose foot tooth child".split())
 RARE_WORDS = 0.6
 """Share of nouns, their plurals and adjectives that are taken from WordNet's, and not from `words.yaml`."""
 MAX_TRIES = 60
