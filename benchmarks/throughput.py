@@ -43,8 +43,8 @@ HERE = Path(__file__).parent
 SAMPLES = {64: 640, 256: 1_280, 1024: 2_048}
 """Samples in flight → samples to run."""
 LONG_LATENCY_MS = 1_000.0
-LONG_SAMPLES = 5_120
-"""Twenty for each in flight, so that the last ones, which run out one by one, weigh little in the efficiency."""
+LONG_SAMPLES = 20_480
+"""Eighty for each in flight: the start and the last ones, which run out one by one, weigh little in the efficiency."""
 SENTENCE_ROWS = 640
 WORKER_ROWS = 1_500
 GROWTH = (1_000, 10_000, 100_000)
