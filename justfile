@@ -55,7 +55,7 @@ wheel-smoke:
 ci-smoke: setup
     bash scripts/run_smoke.sh
 
-# What a sample costs, beside the bare SDK, against a fake vLLM: about four minutes.
+# What a sample costs, beside the bare SDK, against a fake vLLM: about eight minutes.
 bench *ARGS: setup-dev
     {{ python }} benchmarks/throughput.py {{ ARGS }}
 
