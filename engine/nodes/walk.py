@@ -64,9 +64,10 @@ def _draw_grounding(deps: Deps, key: SampleKey, stratum: Stratum, regrounds: int
         seed = derive_seed(deps.seed, key.slot, key.round, "walk", regrounds, draw)
         nodes, hops = _draw_walk(deps, stratum, seed)
         if needs == "walk":
-            if _has_room(deps, stratum, prompt, Grounding(nodes, hops), seed):
-                return Grounding(nodes, hops)
-            first = first or Grounding(nodes, hops)
+            grounding = Grounding(nodes, hops)
+            if _has_room(deps, stratum, prompt, grounding, seed):
+                return grounding
+            first = first or grounding
             continue
         item = deps.content.pick(nodes, stratum.category, stratum.language, seed, needs_image=needs == "image")
         if item is None:

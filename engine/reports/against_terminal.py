@@ -106,8 +106,7 @@ def _print_axis(distance: AxisDistance, console: Console, width: int) -> None:
             f"{100 * difference:+.1f}",
         )
     console.print(table, width=width)
-    if len(distance.cells) > _MOST_VALUES:
-        console.print(Text(f"  and {len(distance.cells) - _MOST_VALUES} more", style="dim"), width=width)
+    _print_rest(len(distance.cells) - _MOST_VALUES, console, width)
 
 
 def _print_values(against: Against, console: Console, width: int) -> None:
@@ -117,8 +116,7 @@ def _print_values(against: Against, console: Console, width: int) -> None:
         name = Text(show_line(f"{shape.function}.{shape.argument}", 40))
         table.add_row(name, *describe_words(shape.words), *describe_share(shape.small))
     console.print(table, width=width)
-    if len(against.values) > _MOST_ARGUMENTS:
-        console.print(Text(f"  and {len(against.values) - _MOST_ARGUMENTS} more", style="dim"), width=width)
+    _print_rest(len(against.values) - _MOST_ARGUMENTS, console, width)
 
 
 def _print_order(against: Against, console: Console, width: int) -> None:
@@ -128,8 +126,12 @@ def _print_order(against: Against, console: Console, width: int) -> None:
         name = Text(show_line(f"{one.function}: {one.first} before {one.second}", 56))
         table.add_row(name, *describe_share(one.share))
     console.print(table, width=width)
-    if len(against.order) > _MOST_ARGUMENTS:
-        console.print(Text(f"  and {len(against.order) - _MOST_ARGUMENTS} more", style="dim"), width=width)
+    _print_rest(len(against.order) - _MOST_ARGUMENTS, console, width)
+
+
+def _print_rest(count: int, console: Console, width: int) -> None:
+    if count > 0:
+        console.print(Text(f"  and {count} more", style="dim"), width=width)
 
 
 def _title(axis: str) -> str:

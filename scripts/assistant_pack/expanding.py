@@ -37,7 +37,8 @@ def read_rows(name: str) -> list[dict[str, str]]:
 
 def borrowed(*kinds: str) -> list[str]:
     """Real titles and names of these kinds of `sources/titles.csv`, each once."""
-    return list(dict.fromkeys(row["title"] for kind in kinds for row in read_rows("titles.csv") if row["kind"] == kind))
+    rows = read_rows("titles.csv")
+    return list(dict.fromkeys(row["title"] for kind in kinds for row in rows if row["kind"] == kind))
 
 
 def plain_letters(text: str) -> str:

@@ -25,8 +25,7 @@ console.log(JSON.stringify(kept));
 """
 LATIN = ("en", "pl", "pt_BR")
 FAKER_JS = {"song": "music.song_name", "album": "music.album", "artist": "music.artist", "book": "book.title"}
-FAKER_JS |= {"cuisine": "food.ethnic_category", "ingredient": "food.ingredient"}
-FAKER_JS |= {"dish": "food.dish"}
+FAKER_JS |= {"cuisine": "food.ethnic_category", "ingredient": "food.ingredient", "dish": "food.dish"}
 RUBY = {
     "song": "phish.songs umphreys_mcgee.song pearl_jam.songs rock_band.song prince.song bossa_nova.songs "
     "grateful_dead.songs games.touhou.songs",
