@@ -12,7 +12,18 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[1]
 
-FOUNDATIONS = ("errors", "digest", "folders", "lock_file", "display", "json_lines", "yaml_source", "config", "sample")
+FOUNDATIONS = (
+    "errors",
+    "digest",
+    "folders",
+    "lock_file",
+    "display",
+    "json_lines",
+    "yaml_source",
+    "json_schema",
+    "config",
+    "sample",
+)
 """In this order; everything else may import them all."""
 
 MAY_IMPORT: dict[str, set[str]] = {

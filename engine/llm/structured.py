@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, Literal, NoReturn
 
-import jsonschema
 import orjson
-from referencing import Registry
-from referencing.exceptions import Unresolvable
+from jsonschema_rs import ValidationError
 
 from routenator.engine.config import StructuredOutput
 from routenator.engine.errors import ParseError
+from routenator.engine.json_schema import find_errors
 
 Mode = Literal["json_schema", "json_object", "text"]
 MODES: tuple[Mode, ...] = ("json_schema", "json_object", "text")
@@ -99,9 +97,9 @@ def parse_json(text: str, schema: dict[str, Any]) -> dict[str, Any]:
     """
     value = _read_object(text)
     try:
-        faults = [_fault_in_words(error) for error in _validator(orjson.dumps(schema)).iter_errors(value)]
-    except Unresolvable as exc:
-        raise ParseError(f"The schema refers to {exc.ref}, and nothing is fetched to follow a schema.") from None
+        faults = [_fault_in_words(error) for error in find_errors(schema, value)]
+    except ValidationError as exc:
+        raise ParseError(f"The schema cannot be followed: {exc.message}.") from None
     if faults:
         raise ParseError("The JSON does not fit the schema: " + "; ".join(faults[:5]) + ".")
     return value
@@ -177,13 +175,6 @@ def _refuse_constant(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
 
 
-@lru_cache(maxsize=256)
-def _validator(schema: bytes) -> Any:
-    value = orjson.loads(schema)
-    # The empty registry keeps a $ref in a template's schema from fetching anything.
-    return jsonschema.validators.validator_for(value, jsonschema.Draft202012Validator)(value, registry=Registry())
-
-
-def _fault_in_words(error: jsonschema.ValidationError) -> str:
-    where = ".".join(map(str, error.absolute_path)) or "the object"
+def _fault_in_words(error: ValidationError) -> str:
+    where = ".".join(map(str, error.instance_path)) or "the object"
     return f"{where}: {error.message if len(error.message) <= 200 else error.message[:200] + '…'}"

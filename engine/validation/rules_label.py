@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
-import orjson
-from jsonschema import Draft202012Validator
-
+from routenator.engine.json_schema import find_errors
 from routenator.engine.sample import Finding
 from routenator.engine.validation.case import Case
 from routenator.engine.validation.features import lead_phrase
@@ -27,9 +23,9 @@ def check_schema(case: Case) -> Iterator[Finding]:
     if function is None:
         yield Finding("schema", f"There is no function '{case.stratum.function}'.", "rules")
         return
-    validator = _validator(orjson.dumps(function.parameters, option=orjson.OPT_SORT_KEYS))
-    for error in sorted(validator.iter_errors(case.candidate.arguments), key=str):
-        field = ".".join(map(str, error.absolute_path))
+    errors = find_errors(function.parameters, case.candidate.arguments)
+    for error in sorted(errors, key=lambda error: error.message):
+        field = ".".join(map(str, error.instance_path))
         where = f"Argument '{field}': " if field else "Arguments: "
         yield Finding("schema", f"{where}{error.message[:200]}.", "rules")
     name = case.roles.category or ""
@@ -101,12 +97,6 @@ def check_named_twice(case: Case) -> Iterator[Finding]:
         words = "' and '".join(" ".join(tokens[mention.start : mention.stop]) for mention in (first, second))
         yield Finding("named_twice", f"The query says '{words}'; one of them is enough.", "rules")
         return
-
-
-@lru_cache(maxsize=256)
-def _validator(schema: bytes) -> Draft202012Validator:
-    parsed: dict[str, Any] = orjson.loads(schema)
-    return Draft202012Validator(parsed)
 
 
 def _is_grounded(mention: Mention, case: Case) -> bool:

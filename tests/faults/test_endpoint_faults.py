@@ -311,7 +311,7 @@ def test_a_truncated_reply_is_tried_again_with_twice_the_room(run_files):
         ('{"query": "sunny cat", }', "broken"),
         ('Sure! A query for you: "sunny cat".', "no JSON object"),
         ('["sunny cat"]', "not a JSON list"),
-        ('{"text": "sunny cat"}', "'query' is a required property"),
+        ('{"text": "sunny cat"}', '"query" is a required property'),
     ],
 )
 def test_the_retry_of_a_reply_that_cannot_be_read_says_why(run_files, reply, reason):
