@@ -59,6 +59,8 @@ def stop(
 
     Example: routenator stop runs/demo --wait
     """
+    from routenator.engine.runs.window import DRAIN_S
+
     pid = _running_pid(run_dir)
     if pid is None:
         _tell(as_json, "not running", None, f"No process runs {run_dir}.")
@@ -71,7 +73,9 @@ def stop(
     elif not state.workers:
         _tell(as_json, "stopping", state, f"Stopping at once: it was {state.phase}, and nothing is in flight.")
     else:
-        _tell(as_json, "stopping", state, f"Stopping; {state.in_flight:,} samples in flight end first.")
+        _tell(
+            as_json, "stopping", state, f"Stopping; {state.in_flight:,} samples in flight have {DRAIN_S:.0f} s to end."
+        )
 
 
 def set_limits(

@@ -28,6 +28,7 @@ from typing import Any, Protocol, Self
 from routenator.engine.display import show_line
 from routenator.engine.errors import RouteNatorError, RunError
 from routenator.engine.runs.states import RunState
+from routenator.engine.runs.window import DRAIN_S
 
 SOCKET_NAME = "control.sock"
 VERSION = 1
@@ -160,7 +161,7 @@ class ControlServer:
                 self._say(f"Resumed by {asker}.")
                 self._run.resume()
             case "stop":
-                self._say(f"Stopped by {asker}: what is in flight ends first.")
+                self._say(f"Stopped by {asker}: what is in flight has {DRAIN_S:.0f} s to end.")
                 self._run.stop()
             case "set":
                 wanted = request.get("max_in_flight")

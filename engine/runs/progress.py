@@ -44,6 +44,8 @@ class RateMeter:
         The slowest route decides: grammars write a thousand rows while a model writes ten. A route that has not moved
         yet, because its slots come later, is taken to be as fast as all together.
         """
+        if not any(rows > 0 for rows in missing.values()):
+            return 0.0
         total = self.rate_s()
         if total == 0:
             return None

@@ -34,6 +34,13 @@ def test_the_slowest_route_decides_when_all_is_done():
     assert meter.eta_s({"vision": 200}) == pytest.approx(2 * seconds), "it has not begun: as fast as all together"
 
 
+def test_nothing_is_left_to_wait_for_when_every_route_has_its_rows():
+    meter = RateMeter()
+    meter.see({"text": 5})
+    assert meter.eta_s({"text": 0, "vision": -1}) == 0
+    assert meter.eta_s({"text": 1}) is None
+
+
 def test_a_route_that_is_slower_than_the_window_keeps_its_rate(monkeypatch):
     meter, now_s = RateMeter(), 0
     monkeypatch.setattr("time.monotonic", lambda: now_s)
