@@ -60,7 +60,10 @@ class RowScores:
         ast: float64, (rows,); 1 where the one call matches by syntax tree: types by the schema, no synonyms.
         category_hits: float64, (rows,); declared category arguments that are the same.
         category_total: float64, (rows,); declared category arguments of golden or predicted call.
-        similarity: float64, (rows,); mean cosine of the declared free-text arguments; 0 for one that is missing.
+        similarity: float64, (rows,); mean cosine of the declared free-text arguments of golden or predicted call; 0 for
+            one that is missing in the other.
+        golden_similarity: float64, (rows,); the same over those of the golden call; one that is missing in the
+            predicted call is compared as an empty text.
         pair_hits: float64, (rows,); argument-value pairs that both calls hold.
         pair_golden: float64, (rows,); pairs of the golden call.
         pair_predicted: float64, (rows,); pairs of the predicted call.
@@ -74,6 +77,7 @@ class RowScores:
     category_hits: NDArray[np.float64]
     category_total: NDArray[np.float64]
     similarity: NDArray[np.float64]
+    golden_similarity: NDArray[np.float64]
     pair_hits: NDArray[np.float64]
     pair_golden: NDArray[np.float64]
     pair_predicted: NDArray[np.float64]
@@ -94,8 +98,8 @@ def score_rows(golden: Sequence[GoldenRow], replies: Sequence[ParsedReply], scor
     columns = np.zeros((8, len(golden)))
     exact, tree, hits, total, pair_hits, pair_golden, pair_predicted, valid = columns
     pairs: list[tuple[str, str]] = []
-    owners: list[int] = []
-    sums, counts = np.zeros(len(golden)), np.zeros(len(golden))
+    owners: list[tuple[int, bool]] = []
+    sums, counts, golden_sums, golden_counts = np.zeros((4, len(golden)))
     predicted_labels = []
     for index, (row, reply) in enumerate(zip(golden, replies, strict=True)):
         predicted_labels.append(_class_of(reply, known))
@@ -117,15 +121,20 @@ def score_rows(golden: Sequence[GoldenRow], replies: Sequence[ParsedReply], scor
         hits[index] = sum(wanted.get(name) == agreed.get(name) for name in categories)
         for name in roles.free_texts.get(row.call.function, frozenset()) & (wanted.keys() | agreed.keys()):
             counts[index] += 1
+            golden_counts[index] += name in wanted
             if wanted.get(name) == agreed.get(name):
                 sums[index] += 1
-            elif name in wanted and name in agreed:
-                pairs.append((wanted[name], agreed[name]))
-                owners.append(index)
-    for index, cosine in zip(owners, scoring.similarity(pairs) if pairs else (), strict=True):
-        sums[index] += max(0.0, float(cosine))
+                golden_sums[index] += 1
+            elif name in wanted:
+                pairs.append((wanted[name], agreed.get(name, "")))
+                owners.append((index, name in agreed))
+    for (index, is_given), cosine in zip(owners, scoring.similarity(pairs) if pairs else (), strict=True):
+        likeness = max(0.0, float(cosine))
+        golden_sums[index] += likeness
+        sums[index] += likeness * is_given
     with np.errstate(invalid="ignore"):
         similar = sums / np.where(counts > 0, counts, np.nan)
+        golden_similar = golden_sums / np.where(golden_counts > 0, golden_counts, np.nan)
     labels = tuple(row.label for row in golden)
     return RowScores(
         labels,
@@ -135,6 +144,7 @@ def score_rows(golden: Sequence[GoldenRow], replies: Sequence[ParsedReply], scor
         hits,
         total,
         similar,
+        golden_similar,
         pair_hits,
         pair_golden,
         pair_predicted,
@@ -227,6 +237,7 @@ METRICS: dict[str, Metric] = {
     "f1_weighted": lambda scores, weights: _f1(scores, weights, by_support=True),
     "cta": lambda scores, weights: _ratio(scores.category_hits, scores.category_total, weights),
     "ss": lambda scores, weights: _mean(scores.similarity, weights),
+    "ss_golden": lambda scores, weights: _mean(scores.golden_similarity, weights),
     "exact_match": lambda scores, weights: _mean(scores.exact, weights),
     "ast_match": lambda scores, weights: _mean(scores.ast, weights),
     "slot_f1": _slot_f1,

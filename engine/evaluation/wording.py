@@ -10,6 +10,10 @@ METRIC_WORDS: Mapping[str, tuple[str, str]] = {
     "f1_weighted": ("F1, weighted", "each class counts by its rows"),
     "cta": ("Content type (CTA)", "content type accuracy: category arguments that are right"),
     "ss": ("Similarity (SS)", "subprompt similarity: cosine of the free-text arguments"),
+    "ss_golden": (
+        "SS, golden arguments",
+        "of the golden call alone; a missing one is an empty text",
+    ),
     "exact_match": ("Exact match", "one call, function and all arguments right"),
     "ast_match": ("AST match", "by syntax tree, with the schema's types"),
     "slot_f1": ("Slot F1", "argument-value pairs"),

@@ -45,6 +45,7 @@ def test_a_perfect_model_has_one_everywhere():
 def test_a_model_that_says_nothing_has_zero_where_something_was_wanted():
     found = figures(score([Call("search", SUNSET)], [None]))
     assert math.isnan(found.pop("json_validity"))  # no call was begun
+    assert found.pop("ss_golden") == 0.5  # what an empty text has in common with the golden one
     assert found == dict.fromkeys(("f1", "f1_weighted", "cta", "ss", "exact_match", "ast_match", "slot_f1"), 0)
 
 
@@ -122,6 +123,21 @@ def test_similarity_is_asked_only_for_texts_that_differ():
     predicted = [Call("search", SUNSET), Call("search", {**SUNSET, "prompt": "sunset"})]
     assert figures(score(golden, predicted, similarity))["ss"] == pytest.approx((1 + 0.25) / 2)
     assert asked == [("red sunset", "sunset")]
+
+
+def test_similarity_of_golden_arguments_compares_a_missing_one_as_empty_and_knows_no_needless_one():
+    asked = []
+
+    def similarity(pairs):
+        asked.extend(pairs)
+        return [0.25] * len(pairs)
+
+    golden = [Call("search", SUNSET), Call("search", {"content_type": "image"})]
+    predicted = [Call("search", {"content_type": "image"}), Call("search", SUNSET)]
+    found = figures(score(golden, predicted, similarity))
+    assert asked == [("red sunset", "")]
+    assert found["ss_golden"] == 0.25
+    assert found["ss"] == 0
 
 
 def test_slot_f1_is_over_argument_value_pairs():
