@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,3 +71,22 @@ def read_json_lines(
     if not rows:
         raise InputError([Fault(str(path), "holds no rows", if_empty)])
     return tuple(rows)
+
+
+def read_arguments(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The arguments of a call, ``args`` or ``arguments``; ``None`` where the row has none.
+
+    An object, or its JSON text: so do the rows of a dataset hold them.
+
+    Raises:
+        ValueError: Neither.
+    """
+    arguments = row.get("args", row.get("arguments"))
+    if isinstance(arguments, str):
+        try:
+            arguments = orjson.loads(arguments)
+        except ValueError:
+            raise ValueError("args is no JSON") from None
+    if arguments is not None and not isinstance(arguments, dict):
+        raise ValueError("args is no object")
+    return arguments

@@ -28,7 +28,7 @@ done
 
 echo "Installing routenator[$extras] and its models into $venv; this takes a minute or two …" >&2
 if [[ ,$extras, == *,train,* ]]; then
-    # As docs/training.md says for a CPU: plain torch brings CUDA.
+    # First and by itself, as docs/training.md says: a CPU build, where the index has one.
     "$venv/bin/python" -m pip install --quiet torch==2.13.0
 fi
 "$venv/bin/python" -m pip install --quiet --editable ".[$extras]"

@@ -82,7 +82,12 @@ def resolve_arms(
         if recipe is None:
             continue
         if not (shares := population.settle(recipe)):
-            fault = Fault(file, "only the vision route is left, and no endpoint sees", "Name one that plays vision")
+            fault = Fault(
+                file,
+                f"arm {settings.name} has the vision route alone, and no endpoint sees",
+                "Name one that plays vision",
+                field="recipe",
+            )
             faults.append(fault)
         elif recipe.on_missing_vision == "fail" and not population.sees and _wants_vision(recipe, population):
             what = f"arm {settings.name} has vision routes, and no endpoint sees ({', '.join(shares)} are left)"

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 def ablate(
     recipe: Annotated[
-        str, typer.Argument(help="An ablation recipe, or the name of a shipped one: design-cpu, assistant-cpu.")
+        str,
+        typer.Argument(
+            help="An ablation recipe, or the name of a shipped one: design-cpu, assistant-cpu, assistant-cpu-scaled."
+        ),
     ],
     out_dir: Annotated[
         Path | None, typer.Option("--out", help="Folder (default: ablations/RECIPE). One that exists goes on.")

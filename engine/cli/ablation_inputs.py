@@ -69,7 +69,7 @@ def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> Ablation
     rows = load_golden(golden_file)
     arms, skipped = resolve_arms(settings.arms, inputs.recipe, _population(inputs), str(path))
     for arm in arms:
-        _check_arm(arm, inputs)
+        _check_arm(arm, inputs, str(path))
     learnt = round(settings.rows * (1 - train.held_out_share(settings.rows)))
     max_steps = settings.max_steps or train.max_steps or count_steps(learnt, train)
     golden_sha256 = hashlib.sha256(golden_file.read_bytes()).hexdigest()
@@ -143,12 +143,18 @@ def _shares(tables: tuple[FittedTable, ...]) -> dict[str, float]:
     return {route: share for route, share in found.items() if share > 0}
 
 
-def _check_arm(arm: Arm, base: RunInputs) -> None:
-    """Whether the arm's routes and prompts serve every stratum."""
+def _check_arm(arm: Arm, base: RunInputs, file: str) -> None:
+    """Whether the arm's routes and prompts serve every stratum; ``file`` is the ablation's recipe."""
     try:
         assemble_inputs(arm.recipe, base.endpoints, base.pack)
     except InputError as exc:
-        raise ConfigError([replace(f, message=f"arm {arm.name}: {f.message}") for f in exc.faults]) from None
+        raise ConfigError([_of_arm(f, arm, file) for f in exc.faults]) from None
+
+
+def _of_arm(fault: Fault, arm: Arm, file: str) -> Fault:
+    # An arm's recipe is no file; what is wrong with a prompt or a table keeps its own.
+    where = file if fault.file == "recipe" else fault.file
+    return replace(fault, file=where, message=f"arm {arm.name}: {fault.message}")
 
 
 def _digest_endpoints(endpoints: EndpointsFile) -> str:

@@ -65,7 +65,8 @@ def evaluate(
     import hashlib
 
     from routenator.engine.cli.evaluation_asking import ask_endpoint, ask_local
-    from routenator.engine.cli.evaluation_inputs import choose_endpoint, load_scoring, warn_of_strangers
+    from routenator.engine.cli.evaluation_inputs import choose_endpoint, load_scoring
+    from routenator.engine.cli.strangers import warn_of_strangers
     from routenator.engine.digest import digest_json
     from routenator.engine.evaluation.comparison import PREDICTIONS, load_other
     from routenator.engine.evaluation.golden import load_golden
@@ -85,7 +86,7 @@ def evaluate(
     tools, scoring, sentence_model = load_scoring(
         None if chosen else name, pack, functions, category_argument or [], text_argument or []
     )
-    warn_of_strangers(rows, tools)
+    warn_of_strangers({row.call.function for row in rows if row.call is not None}, tools, "the golden set")
     folder = out_dir or Path("evaluations") / f"{_file_name(name)}-{golden.stem}"
     refuse_foreign(folder, PREDICTIONS, "an evaluation")
     identity = {"golden_sha256": golden_sha256, "tools_sha256": digest_json(tools)}

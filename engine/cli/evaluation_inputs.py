@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from routenator.engine.config import EndpointsFile, load_endpoints
 from routenator.engine.domain.loading import load_pack
 from routenator.engine.domain.pack_paths import resolve_pack
 from routenator.engine.errors import ConfigError, Fault, InputError
-from routenator.engine.evaluation.golden import GoldenRow
 from routenator.engine.evaluation.local_model import is_adapter, read_training
 from routenator.engine.evaluation.matching import ValueFolding
 from routenator.engine.evaluation.roles import roles_by_name, roles_of, synonyms_of
@@ -56,15 +54,6 @@ def _find_tools(model: str | None, functions: Path | None) -> tuple[dict[str, An
         return tuple(tools)
     fix = "Give --pack NAME, or --functions FILE with a JSON list of them"
     raise InputError([Fault("--functions", "it is not known which functions the model may call", fix)])
-
-
-def warn_of_strangers(rows: Sequence[GoldenRow], tools: Sequence[dict[str, Any]]) -> None:
-    """Say which golden functions the model is not told of."""
-    known = {tool["function"]["name"] for tool in tools}
-    strange = sorted({row.call.function for row in rows if row.call is not None} - known)
-    if strange:
-        shown = ", ".join(strange[:5]) + (" …" if len(strange) > 5 else "")
-        say(f"{len(strange):,} functions of the golden set are not among the {len(known):,} given: {shown}", "yellow")
 
 
 def choose_endpoint(file: Path, model: str) -> EndpointsFile:

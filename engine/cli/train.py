@@ -89,6 +89,7 @@ def load_settings(recipe: str, overrides: dict[str, Any]) -> TrainSettings:
 
 def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | None) -> dict[str, Any]:
     """Check everything, train, and write what is known beside the adapter."""
+    from routenator.engine.cli.strangers import warn_of_strangers
     from routenator.engine.training.base_model import load_tokenizer, resolve_checkpoint
     from routenator.engine.training.examples import load_rows, split_rows, tokenize_rows
     from routenator.engine.training.loss_plot import write_loss_plot
@@ -106,6 +107,7 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
         "base": settings.model,
         "tools": list(tools),
     }
+    warn_of_strangers({row.function for row in rows}, tools, "the rows")
     before = _read_state(out, identity)
     if before.get("finished"):
         say(f"{out} holds this training already, finished after {before['steps']} steps.")
@@ -131,10 +133,12 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
         f"tokens each; {steps:,} steps; about {needed_gb:.1f} of {free_gb:.1f} GB."
     )
     out.mkdir(parents=True, exist_ok=True)
+    earlier_s = float(before.get("train_seconds", 0.0))
     if is_first_process():
-        write_state(out, identity)
+        write_state(out, {**identity, "train_seconds": earlier_s})
     result = train_adapter(checkpoint, tokenizer, learnt, held_out, settings, out, say)
     state = {**identity, "data": str(data), **to_state(result)}
+    state["train_seconds"] += earlier_s
     state["processes"] = processes
     state["finished"] = not result.interrupted
     if result.stopped_early:

@@ -7,14 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jsonschema_rs import ValidationError
-
 from routenator.engine.display import show
 from routenator.engine.domain.json_source import parse_json
 from routenator.engine.domain.pack import NO_CATEGORY, DomainSpec, FunctionTool
 from routenator.engine.domain.text_rules import find_text_problem
 from routenator.engine.errors import DomainError, Fault
-from routenator.engine.json_schema import check_schema
+from routenator.engine.json_schema import SchemaError, check_schema
 from routenator.engine.yaml_source import FieldPath, YamlSource, read_text
 
 FUNCTION_NAME = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
@@ -119,8 +117,8 @@ def _check_tool(source: YamlSource, number: int, tool: Any) -> list[Fault]:
         return found
     try:
         check_schema(parameters)
-    except ValidationError as exc:
-        at = (*here, "parameters", *exc.instance_path)
+    except SchemaError as exc:
+        at = (*here, "parameters", *exc.path)
         message = f"not a valid JSON Schema: {exc.message[:200]}"
         found.append(source.fault(at, message, "Correct the schema (JSON Schema, draft 2020-12)"))
     return found

@@ -72,11 +72,23 @@ def possible_call(golden: Call, schema: Mapping[str, Any]) -> PossibleCall:
     """
     properties = schema.get("properties", {})
     values = {
-        name: [_cast(value, _declared(properties.get(name, {})))]
+        name: [_possible_value(value, properties.get(name, {}))]
         for name, value in golden.arguments.items()
         if value is not None
     }
     return PossibleCall(golden.function, values)
+
+
+def _possible_value(value: Any, schema: Any) -> Any:
+    """The value as `Answer` has it: the keys of an object, and of those in a list of objects, each with one value."""
+    declared = _declared(schema)
+    if isinstance(value, Mapping) and (declared is None or _TYPES[declared] is dict):
+        return {key: [item] for key, item in value.items()}
+    if isinstance(value, list) and declared in ("array", "tuple"):
+        items = _declared(schema.get("items", {}))
+        if items is not None and _TYPES[items] is dict:
+            return [_possible_value(item, {}) for item in value]
+    return _cast(value, declared)
 
 
 def _declared(schema: Any) -> str | None:
@@ -84,7 +96,7 @@ def _declared(schema: Any) -> str | None:
     declared = schema.get("type") if isinstance(schema, Mapping) else None
     if isinstance(declared, list):
         declared = next((each for each in declared if each != "null"), None)
-    return declared if declared in _TYPES else None
+    return declared if isinstance(declared, str) and declared in _TYPES else None
 
 
 def _cast(value: Any, declared: str | None) -> Any:

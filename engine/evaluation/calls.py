@@ -12,6 +12,9 @@ from typing import Any
 NO_CALL = "(no call)"
 """The class of rows that call nothing."""
 
+MAX_DEPTH = 50
+"""Levels of objects and lists in arguments; what is deeper is babble, and more than can be shown and compared."""
+
 _FENCE = re.compile(r"^```[\w-]*\s*\n?|\n?```\s*$")
 _TAGGED = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|$)", re.DOTALL)
 _MARKERS = ("[TOOL_CALLS]", "<|python_tag|>", "<<<api_call>>>:", "<<<api_call>>>")
@@ -114,7 +117,17 @@ def _to_call(value: Any) -> Call:
         arguments = {}
     if not isinstance(arguments, dict):
         raise ValueError("the arguments of a call are an object")
+    if _is_deep(arguments):
+        raise ValueError(f"the arguments are nested more than {MAX_DEPTH} levels deep")
     return Call(value["name"], arguments)
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        parts = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        level = [item for items in parts for item in items]
+    return any(isinstance(each, dict | list) for each in level)
 
 
 def _python_calls(piece: str) -> Iterator[Call]:

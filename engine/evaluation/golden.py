@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from routenator.engine.evaluation.calls import NO_CALL, Call
-from routenator.engine.json_lines import read_content, read_json_lines
+from routenator.engine.json_lines import read_arguments, read_content, read_json_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class GoldenRow:
 def load_golden(path: Path) -> tuple[GoldenRow, ...]:
     """Read a golden set: JSON lines ``{"id", "lang", "query", "function", "args"}``.
 
-    ``function`` may be null; ``id`` and ``lang`` may be left out (the line's number, ``en``).
+    ``function`` may be null (no call); ``id`` and ``lang`` may be left out (the line's number, ``en``). ``arguments``,
+    an object or its JSON text, and ``language`` are read as well: so do the rows of a dataset call them.
 
     Raises:
         InputError: The file cannot be read, is empty, or has lines that are no such rows; the first 20 are named.
@@ -48,13 +49,15 @@ def load_golden(path: Path) -> tuple[GoldenRow, ...]:
 def _read_row(value: Any, number: int) -> GoldenRow:
     if not isinstance(value, dict):
         raise ValueError("the line is no JSON object")
-    query, function, arguments = value.get("query"), value.get("function"), value.get("args")
+    query = value.get("query")
     if not isinstance(query, str) or not query.strip():
         raise ValueError("query is no text")
+    if "function" not in value:
+        raise ValueError("function is missing: a row that wants no call says null")
+    function = value["function"]
     if function is not None and not isinstance(function, str):
         raise ValueError("function is neither a name nor null")
-    if arguments is not None and not isinstance(arguments, dict):
-        raise ValueError("args is no object")
-    call = None if function is None else Call(function, arguments or {})
-    row_id = value.get("id")
-    return GoldenRow(str(number if row_id is None else row_id), query, call, str(value.get("lang") or "en"))
+    arguments = read_arguments(value) or {}
+    call = None if function is None else Call(function, arguments)
+    row_id, language = value.get("id"), value.get("lang") or value.get("language") or "en"
+    return GoldenRow(str(number if row_id is None else row_id), query, call, str(language))

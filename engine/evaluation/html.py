@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from routenator.engine.display import show, show_line
@@ -114,4 +114,4 @@ def _write_call(call: Mapping[str, Any] | None) -> str:
 
 
 def _write_value(value: Any) -> str:
-    return show(orjson.dumps(show(value) if isinstance(value, str) else value).decode())
+    return show(json.dumps(show(value) if isinstance(value, str) else value, ensure_ascii=False))

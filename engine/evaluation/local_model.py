@@ -117,7 +117,9 @@ class LocalModel:
             )
         seconds = (time.monotonic() - began) / len(rows)
         answers = whole[:, inputs["input_ids"].shape[1] :]
+        stops = self._model.generation_config.eos_token_id  # one, or several as Llama 3.1 has
         ends = {self._tokenizer.eos_token_id, self._tokenizer.pad_token_id}
+        ends.update(stops if isinstance(stops, list) else [stops])
         found = []
         for row, answer in zip(rows, answers.tolist(), strict=True):
             length = next((place for place, token in enumerate(answer) if token in ends), len(answer))

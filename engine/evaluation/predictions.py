@@ -14,6 +14,9 @@ from routenator.engine.errors import Fault, InputError
 from routenator.engine.evaluation.calls import ParsedReply, parse_reply, read_tool_calls
 from routenator.engine.evaluation.golden import GoldenRow
 
+_WORDS = {"golden_sha256": "golden set", "tools_sha256": "functions", "tools_in_prompt": "--tools-in-prompt"}
+"""Parts of an identity as people know them; the others are called by their keys."""
+
 MAX_NEW_TOKENS = 256
 """Longest answer that a model is let write."""
 
@@ -69,7 +72,7 @@ class PredictionFile:
 
     Args:
         path: Created when absent.
-        identity: Of the model and the golden set; JSON-able. A file of another identity is refused.
+        identity: Of the model and the golden set; JSON-able. Answers of another identity are refused.
 
     Raises:
         InputError: The file holds answers of something else, or no answers.
@@ -82,18 +85,25 @@ class PredictionFile:
         if path.exists():
             self._read()
         else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(orjson.dumps({"identity": identity}) + b"\n")
+            self._begin()
 
     def _read(self) -> None:
         identity, answers = read_predictions(self.path)
-        if _essence(identity) != _essence(orjson.loads(orjson.dumps(self.identity))):
-            fix = "Give another --out, or remove it"
-            raise InputError([Fault(str(self.path), "holds answers of another model or golden set", fix)])
+        self.answers = {name: answer for name, answer in answers.items() if answer.error is None}
+        theirs, ours = _essence(identity), _essence(orjson.loads(orjson.dumps(self.identity)))
+        if theirs != ours and not self.answers:  # nothing is lost
+            self._begin()
+            return
+        if changed := sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key)):
+            what = f"holds answers with other {' and '.join(_WORDS.get(key, key) for key in changed)}"
+            raise InputError([Fault(str(self.path), what, "Give another --out, or remove it")])
         content = self.path.read_bytes()
         if not content.endswith(b"\n"):  # the last line was cut off by a kill
             os.truncate(self.path, content.rfind(b"\n") + 1)
-        self.answers = {name: answer for name, answer in answers.items() if answer.error is None}
+
+    def _begin(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_bytes(orjson.dumps({"identity": self.identity}) + b"\n")
 
     def append(self, predictions: Iterable[Prediction]) -> None:
         """Keep more answers."""

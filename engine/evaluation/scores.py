@@ -158,6 +158,8 @@ def _same_tree(golden: Call | None, predicted: Call | None, schemas: Mapping[str
     # The golden call says what must be there: in a first turn users leave out what the schema requires.
     anything: dict[str, Any] = {name: {} for name in golden.arguments}
     schema = {"properties": schemas.get(golden.function, {}).get("properties", anything)}
+    given = {name: value for name, value in predicted.arguments.items() if value is not None}  # null is absent
+    predicted = Call(predicted.function, given)
     return matches(predicted, possible_call(golden, schema), schema)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, Literal, NoReturn
@@ -12,7 +13,7 @@ from jsonschema_rs import ValidationError
 
 from routenator.engine.config import StructuredOutput
 from routenator.engine.errors import ParseError
-from routenator.engine.json_schema import find_errors
+from routenator.engine.json_schema import SchemaError, find_errors
 
 Mode = Literal["json_schema", "json_object", "text"]
 MODES: tuple[Mode, ...] = ("json_schema", "json_object", "text")
@@ -98,7 +99,7 @@ def parse_json(text: str, schema: dict[str, Any]) -> dict[str, Any]:
     value = _read_object(text)
     try:
         faults = [_fault_in_words(error) for error in find_errors(schema, value)]
-    except ValidationError as exc:
+    except SchemaError as exc:
         raise ParseError(f"The schema cannot be followed: {exc.message}.") from None
     if faults:
         raise ParseError("The JSON does not fit the schema: " + "; ".join(faults[:5]) + ".")
@@ -172,7 +173,16 @@ def _refuse_constant(name: str) -> NoReturn:
     raise json.JSONDecodeError(f"{name} is no JSON value", name, 0)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
+def _read_float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise json.JSONDecodeError(f"{text[:20]} is too large a number", text, 0)
+    return value
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant, parse_float=_read_float
+)
 
 
 def _fault_in_words(error: ValidationError) -> str:

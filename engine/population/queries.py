@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from routenator.engine.json_lines import read_content, read_json_lines
+from routenator.engine.json_lines import read_arguments, read_content, read_json_lines
 
 _ROW = '{"query": …, "function": …, "args": {…}}'
 
@@ -72,14 +70,7 @@ def _read_row(value: Any, number: int) -> RealQuery:
         raise ValueError("query is no text")
     if function is not None and not isinstance(function, str):
         raise ValueError("function is neither a name nor null")
-    arguments = value.get("args", value.get("arguments")) or {}
-    if isinstance(arguments, str):  # a dataset's rows hold them as JSON text
-        try:
-            arguments = orjson.loads(arguments)
-        except orjson.JSONDecodeError:
-            raise ValueError("args is no JSON") from None
-    if not isinstance(arguments, dict):
-        raise ValueError("args is no object")
+    arguments = read_arguments(value) or {}
     read = {name: _texts(item) for name, item in arguments.items() if item not in (None, "", [])}
     language = value.get("lang", value.get("language", "en"))
     if not isinstance(language, str):

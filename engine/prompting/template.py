@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from jinja2 import Template
-from jsonschema_rs import ValidationError
 from pydantic import Field, field_validator
 
 from routenator.engine.config import Role, Strict
 from routenator.engine.errors import Fault, PromptError
-from routenator.engine.json_schema import check_schema
+from routenator.engine.json_schema import SchemaError, check_schema
 from routenator.engine.prompting.front_matter import ChatRole, read_prompt_file
 from routenator.engine.prompting.sandbox import compile_section, render_section
 from routenator.engine.routing.targets import PHRASINGS, parse_length_band
@@ -191,7 +190,7 @@ def _schema_fault(meta: TemplateMeta) -> str | None:
     schema = meta.answer_schema
     try:
         check_schema(schema)
-    except ValidationError as exc:
+    except SchemaError as exc:
         return f"not a valid JSON schema: {exc.message}"
     if meta.modality == "judge":
         return None

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from routenator.engine.json_lines import read_content, read_json_lines
+from routenator.engine.json_lines import read_arguments, read_content, read_json_lines
 from routenator.engine.training.prompts import CallPrompter
 
 
@@ -45,14 +43,8 @@ def load_rows(path: Path) -> tuple[TrainRow, ...]:
 def _read_row(value: Any, _number: int) -> TrainRow:
     if not isinstance(value, dict):
         raise ValueError("the line is no JSON object")
-    arguments = value.get("arguments", value.get("args"))
-    if isinstance(arguments, str):
-        try:
-            arguments = orjson.loads(arguments)
-        except ValueError:
-            raise ValueError("arguments is no JSON") from None
-    query, function = value.get("query"), value.get("function")
-    if not isinstance(query, str) or not isinstance(function, str) or not isinstance(arguments, dict):
+    query, function, arguments = value.get("query"), value.get("function"), read_arguments(value)
+    if not isinstance(query, str) or not isinstance(function, str) or arguments is None:
         raise ValueError("a row has the texts query and function and the object arguments")
     return TrainRow(query, function, arguments)
 

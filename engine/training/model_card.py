@@ -23,7 +23,7 @@ class CardFacts:
         steps: Optimizer steps.
         stopped_early: The validation loss had not fallen for the recipe's patience.
         processes: How many trained together, each on a batch of its own.
-        train_seconds: Wall time.
+        train_seconds: Wall time, over all starts that ended by themselves or were stopped.
         validation_loss: Of the adapter, nats for each token of the call; ``None`` without validation rows.
         versions: Library → version.
     """

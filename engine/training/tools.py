@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from routenator.engine.errors import Fault, InputError
+from routenator.engine.json_schema import SchemaError, check_schema
 
 Tool = dict[str, Any]
 """An entry of an OpenAI ``tools`` list."""
@@ -27,14 +28,28 @@ def load_tools(path: Path) -> tuple[Tool, ...]:
         raise InputError([Fault(str(file), f"cannot be read ({exc.strerror})", fix)]) from None
     except ValueError as exc:
         raise InputError([Fault(str(file), f"is no JSON ({exc})", fix)]) from None
-    tools = [_to_tool(item) for item in value] if isinstance(value, list) else []
-    if not tools or None in tools:
+    if not isinstance(value, list) or not value:
         raise InputError([Fault(str(file), "is no list of functions", fix)])
-    return tuple(tool for tool in tools if tool is not None)
+    tools: dict[str, Tool] = {}
+    for number, item in enumerate(value, 1):
+        function = item.get("function", item) if isinstance(item, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise InputError([Fault(str(file), f"entry {number} is no function with a name", fix)])
+        name = function["name"]
+        if name in tools:
+            raise InputError([Fault(str(file), f"has the function {name} twice", "Give each function once")])
+        if problem := _find_problem(function.get("parameters", {})):
+            raise InputError([Fault(str(file), f"the parameters of {name} are {problem}", fix)])
+        tools[name] = {"type": "function", "function": function}
+    return tuple(tools.values())
 
 
-def _to_tool(item: Any) -> Tool | None:
-    function = item.get("function", item) if isinstance(item, dict) else None
-    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        return None
-    return {"type": "function", "function": function}
+def _find_problem(parameters: Any) -> str | None:
+    """Why the parameters cannot be used; ``None`` where they can."""
+    if not isinstance(parameters, dict) or not isinstance(parameters.get("properties", {}), dict):
+        return "no JSON schema of an object"
+    try:
+        check_schema(parameters)
+    except SchemaError as exc:
+        return f"no JSON schema: {exc.message[:200]}"
+    return None

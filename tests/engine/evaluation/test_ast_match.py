@@ -182,3 +182,25 @@ def test_verdicts_agree_with_the_checker_of_the_leaderboard(bfcl, category):
     print(f"{category}, seed {seed}: {verdicts}, {len(different)} judged differently")
     assert verdicts[True] > 300 and verdicts[False] > 300
     assert different == []
+
+
+OBJECT = {"type": "object", "properties": {"a": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "golden", "given", "right"),
+    [
+        (OBJECT, {"a": 1}, {"a": 1}, True),
+        (OBJECT, {"a": "xy"}, {"a": "xy"}, True),
+        (OBJECT, {"a": "xy"}, {"a": "x"}, False),
+        (OBJECT, {"a": "xy"}, {"a": "xy", "b": 1}, False),
+        ({}, {"a": "Xy"}, {"a": "xy"}, True),
+        ({"type": "array", "items": OBJECT}, [{"a": "x"}, {"a": "y"}], [{"a": "x"}, {"a": "y"}], True),
+        ({"type": "array", "items": OBJECT}, [{"a": "x"}, {"a": "y"}], [{"a": "x"}, {"a": "z"}], False),
+        ({"type": {"odd": "schema"}}, "x", "x", True),
+    ],
+)
+def test_golden_objects_are_compared_key_by_key(schema, golden, given, right):
+    parameters = {"properties": {"o": schema}}
+    possible = possible_call(Call("f", {"o": golden}), parameters)
+    assert matches(Call("f", {"o": given}), possible, parameters) is right

@@ -78,3 +78,9 @@ def test_tool_calls_with_broken_arguments_are_not_valid():
 
 def test_a_message_without_tool_calls_is_read_by_its_text():
     assert read_tool_calls({"content": AS_JSON, "tool_calls": []}).calls == (PLAY,)
+
+
+def test_arguments_that_are_nested_without_end_are_not_valid():
+    for depth, valid in ((40, True), (300, False), (900, False)):
+        reply = parse_reply('{"name": "f", "arguments": {"a": ' + "[" * depth + "]" * depth + "}}")
+        assert reply.valid is valid

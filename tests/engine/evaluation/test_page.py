@@ -32,6 +32,14 @@ def test_hostile_text_is_shown_and_not_obeyed():
     assert "&lt;script&gt;" in page
 
 
+def test_values_that_few_writers_can_write_are_shown():
+    nested = "[" * 40 + "]" * 40
+    answer = f'{{"name": "search", "arguments": {{"a": 99999999999999999999999, "b": ["\\ud800"], "c": {nested}}}}}'
+    page = render_page(make_page(text=answer))
+    assert "99999999999999999999999" in page
+    assert "\\ud800" in page
+
+
 def test_the_page_is_one_file_that_asks_for_nothing():
     page = render_page(make_page(picture=b"\x89PNG"))
     assert "default-src 'none'" in page

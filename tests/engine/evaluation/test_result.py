@@ -98,14 +98,21 @@ def test_a_file_that_holds_no_answers_is_left_alone(tmp_path, content):
 
 def test_answers_of_another_model_are_not_mixed_in(tmp_path):
     path = tmp_path / "answers.jsonl"
-    PredictionFile(path, {"model": "a"})
-    with pytest.raises(InputError, match="another model"):
-        PredictionFile(path, {"model": "b"})
+    PredictionFile(path, {"model": "a", "golden_sha256": "1"}).append([answer(0, "x")])
+    with pytest.raises(InputError, match="with other golden set and model"):
+        PredictionFile(path, {"model": "b", "golden_sha256": "2"})
+
+
+def test_a_file_without_an_answer_is_taken_over(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    PredictionFile(path, {"tools_in_prompt": "api"}).append([Prediction("0", error="takes no tools")])
+    PredictionFile(path, {"tools_in_prompt": "schemas"}).append([answer(0, "x")])
+    assert list(PredictionFile(path, {"tools_in_prompt": "schemas"}).answers) == ["0"]
 
 
 def test_answers_go_on_where_the_models_folder_was_moved_and_its_weights_are_the_same(tmp_path):
     path = tmp_path / "answers.jsonl"
-    PredictionFile(path, {"model": "models/a/adapter", "weights": {"a.safetensors": "12"}})
+    PredictionFile(path, {"model": "models/a/adapter", "weights": {"a.safetensors": "12"}}).append([answer(0, "x")])
     PredictionFile(path, {"model": str(tmp_path / "a" / "adapter"), "weights": {"a.safetensors": "12"}})
-    with pytest.raises(InputError, match="another model"):
+    with pytest.raises(InputError, match="with other weights"):
         PredictionFile(path, {"model": "models/a/adapter", "weights": {"a.safetensors": "13"}})

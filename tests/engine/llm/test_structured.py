@@ -52,6 +52,7 @@ def test_json_is_found_in_fences_and_prose(text):
         ('["query"]', "not a JSON list"),
         ('"query"', "not a JSON str"),
         ('{"query": NaN}', "NaN is no JSON value"),
+        ('{"query": 1e999}', "too large a number"),
         ('{"query": 3}', 'query: 3 is not of type "string"'),
         ('{"style": "flat"}', '"query" is a required property'),
         ('{"query": "a", "style": "loud"}', 'style: "loud" is not one of'),
