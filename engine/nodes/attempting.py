@@ -64,6 +64,8 @@ def _choose_keyword(deps: Deps, stratum: Stratum, seed: int) -> str:
 
 
 def _choose_values(deps: Deps, stratum: Stratum, grounding: Grounding, seed: int) -> dict[str, str]:
+    if not any(node.argument for node in grounding.nodes):
+        return {}
     rng = random.Random(derive_seed(seed, "values"))
     nodes, arguments = deps.pack.nodes_by_id, deps.pack.spec.arguments[stratum.function]
     values = {}

@@ -10,6 +10,8 @@ _LINKS = word_set("of about showing featuring depicting containing that which sa
 _DROPPED_LINKS = word_set("of about showing featuring depicting containing")
 _FILLERS = ARTICLES | word_set("some any me us few more good nice cool free best my our")
 _LEADING = ARTICLES | word_set("some any me us")
+_LAST_BEFORE = ARTICLES | {"as"}
+_NEVER_LAST = _LINKS | ARTICLES
 _COURTESIES = (("for", "me"), ("for", "us"), ("please",), ("thanks",), ("thank", "you"))
 
 
@@ -29,7 +31,7 @@ def extract_free_text(query: str, language: str, category: str, lexicon: Lexicon
     tokens[-1] = tokens[-1].rstrip("?!.,;:")
     mention = lexicon.first_mention(query, language, category)
     # Keywords are counted in words; a lone "&" or dash is a token but no word.
-    at = [index for index, token in enumerate(tokens) if any(char.isalnum() for char in token)]
+    at = [index for index, token in enumerate(tokens) if any(map(str.isalnum, token))]
     start = _opening_length(query, lexicon)
     start = at[start] if start < len(at) else len(tokens)
     words = [" ".join(fold_words(token)) for token in tokens]
@@ -40,7 +42,7 @@ def extract_free_text(query: str, language: str, category: str, lexicon: Lexicon
         after = list(range(at[mention.stop - 1] + 1, len(tokens)))
         while before and words[before[0]] in _LEADING:
             before.pop(0)
-        while before and words[before[-1]] in ARTICLES | {"as"}:
+        while before and words[before[-1]] in _LAST_BEFORE:
             before.pop()
         link = words[after[0]] if after else ""
         # "simple icon with pumpkins" is about simple pumpkins; "taco icon with salsa" about a taco with salsa.
@@ -55,13 +57,14 @@ def extract_free_text(query: str, language: str, category: str, lexicon: Lexicon
     for courtesy in _COURTESIES:
         while len(kept) > len(courtesy) and tuple(words[i] for i in kept[-len(courtesy) :]) == courtesy:
             del kept[-len(courtesy) :]
-    while kept and words[kept[-1]] in _LINKS | ARTICLES:
+    while kept and words[kept[-1]] in _NEVER_LAST:
         kept.pop()
     text = " ".join(tokens[i] for i in kept).strip(" ,;:?!.\"'-–—&/")
     return "" if all(word in _FILLERS for word in fold_words(text)) else text
 
 
-_OPENING_VERBS = word_set("have got find get see be recommend suggest offer good some any")
+_OPENING_WORDS = _LEADING | word_set("have got find get see be recommend suggest offer good some any")
+_SUBJECTS = features.SUBJECTS - ARTICLES
 
 
 def _opening_length(query: str, lexicon: Lexicon) -> int:
@@ -71,9 +74,7 @@ def _opening_length(query: str, lexicon: Lexicon) -> int:
     at = len(words) - len(features.skip_greetings(words))
     while at < len(words) and words[at] in features.WH_OPENERS:
         at += 1
-    asked = (
-        at < len(words) - 1 and words[at] in features.MODAL_OPENERS and words[at + 1] in features.SUBJECTS - ARTICLES
-    )
+    asked = at < len(words) - 1 and words[at] in features.MODAL_OPENERS and words[at + 1] in _SUBJECTS
     if asked:
         at += 2
     # "i need you to" begins as "i need" does.
@@ -84,6 +85,6 @@ def _opening_length(query: str, lexicon: Lexicon) -> int:
         rest = rest[len(need) :]
     at = len(words) - len(rest)
     at += features.request_length(rest, lexicon, asked)
-    while 0 < at < len(words) and words[at] in _OPENING_VERBS | _LEADING:
+    while 0 < at < len(words) and words[at] in _OPENING_WORDS:
         at += 1
     return parts[at].position if at < len(parts) else len(query.split())

@@ -38,6 +38,11 @@ _INJECTION = re.compile(
     |\byou\s+are\s+(?:now\s+)?an?\s+(?:ai|assistant|judge)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+_INJECTION_SIGNS = (
+    *("verdict", "[", "<", "data", "ignore", "disregard", "forget", "prompt", "score", "rating"),
+    *("naturalness", "grounding", "you"),
+)
+"""What no match of `_INJECTION` in ASCII is without: looking for them takes a quarter of its time."""
 
 
 def check_template_leakage(case: Case) -> Iterator[Finding]:
@@ -54,6 +59,10 @@ def check_template_leakage(case: Case) -> Iterator[Finding]:
 def check_injection(case: Case) -> Iterator[Finding]:
     """``injection``: no text that looks like a verdict or a control token."""
     for name, text in (("query", case.query), *case.candidate.arguments.items()):
+        folded = text.lower()
+        # Letters that only a regular expression takes for others ("ı" for "i") are its own to find.
+        if text.isascii() and not any(sign in folded for sign in _INJECTION_SIGNS):
+            continue
         if _INJECTION.search(text):
             message = f"The {name} holds words that are meant for the checker; write only what a user types."
             yield Finding("injection", message, "rules")
