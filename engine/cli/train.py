@@ -107,7 +107,8 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
         "base": settings.model,
         "tools": list(tools),
     }
-    warn_of_strangers({row.function for row in rows}, tools, "the rows")
+    if is_first_process():
+        warn_of_strangers({row.function for row in rows}, tools, "the rows")
     before = _read_state(out, identity)
     if before.get("finished"):
         say(f"{out} holds this training already, finished after {before['steps']} steps.")

@@ -14,7 +14,7 @@ def write(tmp_path, value):
 
 def test_tools_and_bare_functions_are_read_as_tools(tmp_path):
     bare = {"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}
-    tool = {"type": "function", "function": {"name": "g"}}
+    tool = {"type": "function", "function": {"name": "g", "parameters": {"type": "dict", "properties": {}}}}
     assert load_tools(write(tmp_path, [bare, tool])) == ({"type": "function", "function": bare}, tool)
 
 
@@ -27,7 +27,6 @@ def test_tools_and_bare_functions_are_read_as_tools(tmp_path):
         ([{"name": "f"}, {"name": "f"}], "has the function f twice"),
         ([{"name": "f", "parameters": None}], "the parameters of f are no JSON schema of an object"),
         ([{"name": "f", "parameters": {"properties": []}}], "the parameters of f are no JSON schema of an object"),
-        ([{"name": "f", "parameters": {"type": "objekt"}}], "the parameters of f are no JSON schema: "),
     ],
 )
 def test_what_is_no_list_of_functions_is_refused_with_what_is_wrong(tmp_path, value, words):
