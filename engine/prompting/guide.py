@@ -41,10 +41,9 @@ def has_room(stratum: Stratum, opening: str, with_keyword: bool) -> bool:
 
 @lru_cache(maxsize=4096)
 def _leaves_room(length: str, position: str, lead: int) -> bool:
-    low, high = parse_length_band(length)
     if position not in KEYWORD_POSITIONS[:3]:
-        return lead < high
-    return any(_places(position, words, lead, 1) for words in range(low, high + 1))
+        return lead < parse_length_band(length)[1]
+    return bool(_lengths(length, position, lead, 1))
 
 
 @lru_cache(maxsize=4096)
@@ -53,6 +52,13 @@ def _places(position: str, words: int, lead: int, size: int) -> tuple[int, ...]:
     return tuple(
         place for place in range(lead, words - size + 1) if place_of_keyword(place, place + size, words) == position
     )
+
+
+@lru_cache(maxsize=4096)
+def _lengths(length: str, position: str, lead: int, size: int) -> tuple[int, ...]:
+    """Words of a query of the band in which a keyword of ``size`` words has a place."""
+    low, high = parse_length_band(length)
+    return tuple(words for words in range(low, high + 1) if _places(position, words, lead, size))
 
 
 def build_pattern(stratum: Stratum, keywords: Sequence[str], opening: str, rng: random.Random) -> str:
@@ -67,11 +73,12 @@ def build_pattern(stratum: Stratum, keywords: Sequence[str], opening: str, rng: 
     start = f"{escape_literal(opening)} " if lead else ""
     mark = r"\?" if stratum.phrasing == "question" else ""
     if keywords and stratum.keyword_position in KEYWORD_POSITIONS[:3]:
-        size = len(rng.choice(keywords).split())
-        lengths = [words for words in range(low, high + 1) if _places(stratum.keyword_position, words, lead, size)]
-        if lengths:
-            words = rng.choice(lengths)
-            places = list(_places(stratum.keyword_position, words, lead, size))
+        position = stratum.keyword_position
+        fitting = [text for text in keywords if _lengths(stratum.length, position, lead, len(text.split()))]
+        if fitting:
+            size = len(rng.choice(fitting).split())
+            words = rng.choice(_lengths(stratum.length, position, lead, size))
+            places = list(_places(position, words, lead, size))
             # Before and after vary independently of each other: fewer places, until every sum is in the band.
             while low - places[0] > high - places[-1]:
                 places.pop(rng.choice((0, -1)))

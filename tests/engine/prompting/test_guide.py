@@ -58,6 +58,12 @@ def test_text_along_the_rails_opens_names_and_ends_as_asked(
     assert text == " ".join(text.split()), "single spaces, none at the ends"
 
 
+def test_a_keyword_that_has_no_room_leaves_its_place_to_one_that_has():
+    stratum = Stratum("text", "search", "icon", length="1-1", phrasing="fragment", keyword_position="start")
+    for seed in range(20):
+        assert "icon|symbol" in build_pattern(stratum, KEYWORDS, "", random.Random(seed))
+
+
 @settings(max_examples=60, deadline=None)
 @given(strata(), openings, st.integers(0, 2**31), st.data())
 def test_text_without_a_placed_keyword_has_a_length_of_the_band(
