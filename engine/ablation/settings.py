@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -45,10 +46,10 @@ class AblationRecipe(Strict):
     golden: str | None = None
     """The golden set; ``None``: it is given on the command line."""
     rows: Annotated[int, Field(ge=1, le=1_000_000_000)]
-    """Accepted rows of each arm and seed."""
-    min_delivered: Annotated[float, Field(gt=0, le=1)] = 0.99
-    """Share of ``rows`` that is enough: the last slots of a slow model take as long as all the others. The report says
-    each arm's rows; every training makes the same steps, however many there are."""
+    """Accepted rows that each training learns from, the same number for every arm and seed."""
+    min_delivered: Annotated[float, Field(gt=0, le=1)] = 0.97
+    """Share of its slots that an arm must fill. So many more slots than ``rows`` are planned that this share of them is
+    ``rows``: the last slots of a slow model take as long as all the others."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], Field(min_length=1)]
     """A generation and a training for each, with this number as the seed of both."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
@@ -58,6 +59,11 @@ class AblationRecipe(Strict):
     """Measure the base model as it is, too."""
     untuned_tools: Literal["schemas", "signatures"] = "schemas"
     """How the untuned model is told of the functions; the schemas of many cost a small machine hours."""
+
+    @property
+    def slots(self) -> int:
+        """Rows that each generation plans."""
+        return math.ceil(round(self.rows / self.min_delivered, 6))
 
     @field_validator("arms", mode="before")
     @classmethod

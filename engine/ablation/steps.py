@@ -69,7 +69,8 @@ class AblationPlan:
         out: The ablation's folder, absolute: answers are kept under the path of their model.
         arms: What is compared.
         seeds: A generation and a training for each.
-        train: The training recipe; ``max_steps`` and ``seed`` are set for each step.
+        train: The training recipe; ``max_rows``, ``max_steps`` and ``seed`` are set for each step.
+        rows: Accepted rows that each training learns from; the arms' recipes plan as many or more.
         max_steps: Optimizer steps of every training.
         golden: The golden set.
         queries: Its rows.
@@ -77,13 +78,13 @@ class AblationPlan:
         digests: Of what all arms share: ``pack``, ``prompts``, ``endpoints``, ``golden set``.
         untuned: Whether the base model is measured too.
         untuned_tools: How it is told of the functions.
-        min_delivered: Share of its rows that an arm must deliver.
     """
 
     out: Path
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
     train: TrainSettings
+    rows: int
     max_steps: int
     golden: Path
     queries: int
@@ -91,7 +92,6 @@ class AblationPlan:
     digests: Mapping[str, str]
     untuned: bool = True
     untuned_tools: str = "schemas"
-    min_delivered: float = 1.0
 
     def cell(self, arm: str, seed: int) -> Path:
         """Folder of one arm and seed."""
@@ -117,7 +117,7 @@ def make_steps(plan: AblationPlan, program: tuple[str, ...] = ROUTENATOR) -> tup
 
 def _steps_of(plan: AblationPlan, arm: Arm, seed: int, program: tuple[str, ...]) -> Iterator[Step]:
     cell, prefix = plan.cell(arm.name, seed), f"{arm.name}/seed-{seed}"
-    shared = {"seed": seed, "max_rounds": MAX_ROUNDS, "min_delivered": plan.min_delivered}
+    shared = {"seed": seed, "max_rounds": MAX_ROUNDS, "min_delivered": plan.rows / arm.recipe.rows}
     recipe = arm.recipe.model_dump(mode="json") | shared
     recipe_file, run = cell / "recipe.yaml", cell / "run"
     generate = Step(
@@ -137,7 +137,8 @@ def _steps_of(plan: AblationPlan, arm: Arm, seed: int, program: tuple[str, ...])
         files={recipe_file: _to_yaml(recipe, f"routenator generate {recipe_file} --out {run}")},
     )
     yield generate
-    settings = plan.train.model_copy(update={"seed": seed, "max_steps": plan.max_steps, "patience": NO_EARLY_STOP})
+    budget = {"max_rows": plan.rows, "max_steps": plan.max_steps, "patience": NO_EARLY_STOP}
+    settings = plan.train.model_copy(update={"seed": seed, **budget})
     train_file, model = cell / "train.yaml", cell / "model"
     values = settings.model_dump(mode="json")
     train = Step(

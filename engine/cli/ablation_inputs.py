@@ -63,7 +63,7 @@ def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> Ablation
         RunError: The sentence model, which SS needs, is not installed.
     """
     settings = load_ablation(path)
-    inputs = load_inputs(find_recipe(_near(path, settings.recipe)), {"rows": settings.rows})
+    inputs = load_inputs(find_recipe(_near(path, settings.recipe)), {"rows": settings.slots})
     train = load_settings(_near(path, settings.train), {})
     golden_file = _golden_file(path, settings, golden)
     rows = load_golden(golden_file)
@@ -79,6 +79,7 @@ def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> Ablation
         arms=arms,
         seeds=settings.seeds,
         train=train,
+        rows=settings.rows,
         max_steps=max_steps,
         golden=golden_file.resolve(),
         queries=len(rows),
@@ -91,7 +92,6 @@ def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> Ablation
         },
         untuned=settings.untuned,
         untuned_tools=settings.untuned_tools,
-        min_delivered=settings.min_delivered,
     )
     name, pack = path.stem, inputs.pack.spec.name
     return AblationInputs(

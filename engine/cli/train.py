@@ -91,7 +91,7 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
     """Check everything, train, and write what is known beside the adapter."""
     from routenator.engine.cli.strangers import warn_of_strangers
     from routenator.engine.training.base_model import load_tokenizer, resolve_checkpoint
-    from routenator.engine.training.examples import load_rows, split_rows, tokenize_rows
+    from routenator.engine.training.examples import draw_rows, load_rows, split_rows, tokenize_rows
     from routenator.engine.training.loss_plot import write_loss_plot
     from routenator.engine.training.memory import available_gb, check_memory, estimate_gb
     from routenator.engine.training.processes import is_first_process, process_count
@@ -100,6 +100,8 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
     from routenator.engine.training.trainer import count_steps, to_state, train_adapter, write_state
 
     rows = load_rows(data)
+    if settings.max_rows is not None:
+        rows = draw_rows(rows, settings.max_rows, settings.seed)
     tools = _tools_of(data, functions)
     identity = {
         "settings": settings.model_dump(mode="json"),

@@ -49,6 +49,20 @@ def _read_row(value: Any, _number: int) -> TrainRow:
     return TrainRow(query, function, arguments)
 
 
+def draw_rows(rows: Sequence[TrainRow], count: int, seed: int) -> tuple[TrainRow, ...]:
+    """``count`` of the rows, or all where there are fewer, in the order of ``rows``.
+
+    A query's hash decides, so that nearly the same rows are drawn when some are added.
+    """
+    drawn = sorted(range(len(rows)), key=lambda place: _hash(rows[place], f"{seed} drawn"))[:count]
+    return tuple(rows[place] for place in sorted(drawn))
+
+
+def _hash(row: TrainRow, salt: object) -> int:
+    """64 bits."""
+    return int.from_bytes(hashlib.blake2b(f"{salt}\x1f{row.query.casefold()}".encode(), digest_size=8).digest(), "big")
+
+
 def split_rows(
     rows: Sequence[TrainRow], validation_share: float, seed: int
 ) -> tuple[tuple[TrainRow, ...], tuple[TrainRow, ...]]:
@@ -60,8 +74,7 @@ def split_rows(
     train: list[TrainRow] = []
     validation: list[TrainRow] = []
     for row in rows:
-        digest = hashlib.blake2b(f"{seed}\x1f{row.query.casefold()}".encode(), digest_size=8).digest()
-        held_out = int.from_bytes(digest, "big") < validation_share * 2**64
+        held_out = _hash(row, seed) < validation_share * 2**64
         (validation if held_out else train).append(row)
     return tuple(train), tuple(validation)
 

@@ -41,6 +41,8 @@ class TrainSettings(Strict):
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """Computation, and the base weights where they are not quantized."""
     lora: LoraSettings = LoraSettings()
+    max_rows: Annotated[int, Field(ge=1)] | None = None
+    """Rows to use, validation included, drawn by ``seed``; ``None``: all."""
     epochs: Annotated[float, Field(gt=0, le=100)] = 2.0
     max_steps: Annotated[int, Field(ge=1)] | None = None
     """Optimizer steps; ``None``: as many as ``epochs`` takes."""

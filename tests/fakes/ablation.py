@@ -24,7 +24,7 @@ def fake_plan(out: Path, **changes: Any) -> AblationPlan:
     """Two arms, two seeds and the base model."""
     arms = (Arm("router", BASE), Arm("heuristic-only", BASE.model_copy(update={"routes": {"heuristic": 1.0}})))
     plan = AblationPlan(
-        out.resolve(), arms, (1, 2), TrainSettings(model="base"), 4, Path("golden.jsonl"), 10, Path("tiny"), DIGESTS
+        out.resolve(), arms, (1, 2), TrainSettings(model="base"), 8, 4, Path("golden.jsonl"), 10, Path("tiny"), DIGESTS
     )
     return replace(plan, **changes)
 

@@ -68,6 +68,15 @@ def test_commands_are_those_of_the_command_line_with_the_same_rows_steps_and_see
     assert "min_delivered: 1.0\n" in recipe
 
 
+def test_each_training_learns_from_the_same_number_of_rows_of_the_more_that_are_planned(tmp_path):
+    more = (Arm("router", BASE.model_copy(update={"rows": 10})),)
+    generate, train = make_steps(fake_plan(tmp_path, arms=more, untuned=False, seeds=(1,)))[:2]
+    cell = tmp_path / "router" / "seed-1"
+    recipe = generate.files[cell / "recipe.yaml"]
+    assert "rows: 10\n" in recipe and "min_delivered: 0.8\n" in recipe
+    assert "max_rows: 8\n" in train.files[cell / "train.yaml"]
+
+
 @pytest.mark.parametrize(
     ("change", "again"),
     [

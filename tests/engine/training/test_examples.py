@@ -4,7 +4,7 @@ import pytest
 from jinja2 import Template
 
 from routenator.engine.errors import InputError
-from routenator.engine.training.examples import TrainRow, load_rows, split_rows, tokenize_rows
+from routenator.engine.training.examples import TrainRow, draw_rows, load_rows, split_rows, tokenize_rows
 from routenator.engine.training.prompts import GORILLA_TEMPLATE, CallPrompter, adopt_template
 
 TOOLS = [{"type": "function", "function": {"name": "search", "parameters": {"properties": {"kind": {}, "text": {}}}}}]
@@ -110,6 +110,18 @@ def test_the_split_keeps_a_query_on_one_side_and_does_not_move_it():
     more = [*rows, TrainRow("new", "search", {})]
     assert set(map(id, split_rows(more, 0.25, seed=3)[1])) >= set(map(id, validation))
     assert split_rows(rows, 0.0, seed=3)[1] == ()
+
+
+def test_a_number_of_rows_is_drawn_by_the_seed_and_stays_nearly_the_same_when_rows_are_added():
+    rows = [TrainRow(f"query {number}", "search", {}) for number in range(400)]
+    drawn = draw_rows(rows, 300, seed=3)
+    assert len(drawn) == 300 and list(drawn) == [row for row in rows if row in drawn], "in the order of the rows"
+    assert draw_rows(rows[:200], 300, seed=3) == tuple(rows[:200])
+    assert draw_rows(rows, 300, seed=4) != drawn
+    grown = draw_rows([*rows, TrainRow("one more", "search", {})], 300, seed=3)
+    assert len(set(map(id, grown)) & set(map(id, drawn))) >= 299
+    _, validation = split_rows(drawn, 0.25, seed=3)
+    assert 50 < len(validation) < 100, "what is drawn is split as if it were all"
 
 
 def test_rows_of_a_run_and_of_a_golden_file_are_read(tmp_path):
