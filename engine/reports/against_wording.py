@@ -22,7 +22,7 @@ def describe_leaks(against: Against) -> str:
     checked = ", ".join(check.source for check in against.leaks) or "nothing"
     if against.is_leak:
         where = ", ".join(check.source for check in against.leaks if check.is_leak)
-        return f"LEAK: {where} hold real queries, more than chance explains. Results on such data are worthless."
+        return f"LEAK: {where} hold real queries, more than chance explains. Results on these queries prove little."
     return f"No leak found (looked at: {checked}): nothing in common beyond what real queries share with one another."
 
 

@@ -109,6 +109,24 @@ def test_a_copy_may_be_chance_among_queries_whose_own_copies_were_taken_out():
     assert check_leakage("rows", texts | {"8": real[42][1]}, index, is_strict=False).is_leak
 
 
+def test_a_copy_of_a_formula_may_be_chance_where_the_rows_have_it_with_other_words_too():
+    index = RealSpans(sentences(300, 4))
+    words = index.words(41)
+    texts = {str(n): text for n, text in sentences(600, 5)}
+    copied = texts | {"copy": " ".join(words)}
+    assert check_leakage("rows", copied, index, is_strict=False).is_leak, "nothing else is like it"
+    filled = {f"filled-{n}": " ".join([*words[:3], f"zebra{n}", *words[5:]]) for n in range(3)}
+    found = check_leakage("rows", copied | filled, index, is_strict=False)
+    assert not found.is_leak
+    assert (found.matches[0].kind, found.matches[0].text) == ("same", "copy"), "but it is named"
+    half = {f"half-{n}": " ".join([*words[:3], f"zebra{n} quartz jumps high and far"]) for n in range(3)}
+    assert check_leakage("rows", copied | half, index, is_strict=False).is_leak, "less than half of it is the same"
+    other = {"other copy": " ".join(index.words(42))} | {
+        f"other-{n}": " ".join([*index.words(42)[:4], f"zebra{n}", *index.words(42)[6:]]) for n in range(3)
+    }
+    assert check_leakage("rows", copied | filled | other, index, is_strict=False).is_leak, "one copy in 500 rows"
+
+
 def test_many_long_spans_are_a_leak_though_no_query_is_whole():
     real = sentences(300, 4)
     texts = {str(n): f"{' '.join(text.split()[:7])} zebra quartz" for n, text in real[:20]}
