@@ -9,31 +9,39 @@ from routenator.engine.sample import Attempt, Decision, Grounding, SampleKey, St
 from routenator.engine.traces.recording import SpanRecorder
 
 
-class SampleState(TypedDict):
-    """One sample in flight. `start_state` fills every key.
+class SampleOutcome(TypedDict):
+    """What the graph gives back.
 
     Attributes:
-        recorder: Collects the spans of this sample's nodes; the one thing in here that changes in place.
         stratum: What the slot must become; set by ``route``.
         prompt: Name of the chosen prompt; set by ``route``.
         grounding: The walk and its content; set by ``walk``.
         attempts: Finished and current attempts, oldest first; the last one has no critique until ``critique`` ran.
-        tries: Attempts on the current grounding.
-        regrounds: Groundings that were given up.
         decision: What ``critique`` wants next.
         failure: Why no attempt can succeed (an endpoint is gone, an image is broken); ends the sample.
     """
 
-    key: SampleKey
-    recorder: SpanRecorder
     stratum: Stratum | None
     prompt: str | None
     grounding: Grounding | None
     attempts: tuple[Attempt, ...]
-    tries: int
-    regrounds: int
     decision: Decision | None
     failure: SampleError | None
+
+
+class SampleState(SampleOutcome):
+    """One sample in flight. `start_state` fills every key.
+
+    Attributes:
+        recorder: Collects the spans of this sample's nodes; the one thing in here that changes in place.
+        tries: Attempts on the current grounding.
+        regrounds: Groundings that were given up.
+    """
+
+    key: SampleKey
+    recorder: SpanRecorder
+    tries: int
+    regrounds: int
 
 
 class SampleUpdate(TypedDict, total=False):

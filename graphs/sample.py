@@ -19,9 +19,9 @@ from routenator.engine.nodes.generate_vision import generate_vision
 from routenator.engine.nodes.route import route
 from routenator.engine.nodes.walk import walk
 from routenator.engine.sample import MODALITIES
-from routenator.engine.state import SampleState
+from routenator.engine.state import SampleOutcome, SampleState
 
-SampleGraph = CompiledStateGraph[SampleState, Deps, SampleState, SampleState]
+SampleGraph = CompiledStateGraph[SampleState, Deps, SampleState, SampleOutcome]
 
 GENERATORS: dict[str, str] = {modality: f"generate_{modality}" for modality in MODALITIES}
 
@@ -46,7 +46,9 @@ async def critique_on(state: SampleState, runtime: Runtime[Deps]) -> Command[str
 
 def build_graph() -> SampleGraph:
     """Compile the graph. No checkpointer: the committed row is the unit of resume."""
-    builder: StateGraph[SampleState, Deps, SampleState, SampleState] = StateGraph(SampleState, context_schema=Deps)
+    builder: StateGraph[SampleState, Deps, SampleState, SampleOutcome] = StateGraph(
+        SampleState, context_schema=Deps, output_schema=SampleOutcome
+    )
     builder.add_node("route", route)
     builder.add_node("walk", walk_on, destinations={generator: modality for modality, generator in GENERATORS.items()})
     builder.add_node("generate_heuristic", generate_heuristic)
@@ -59,3 +61,9 @@ def build_graph() -> SampleGraph:
     for generator in GENERATORS.values():
         builder.add_edge(generator, "critique")
     return builder.compile(name="sample")
+
+
+async def run_graph(graph: SampleGraph, state: SampleState, deps: Deps) -> SampleOutcome:
+    """Take one sample through the compiled graph."""
+    # The first version of LangGraph's output collects every node's updates as well, and drops them.
+    return (await graph.ainvoke(state, context=deps, version="v2")).value

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from routenator.engine.cli.inputs import RunInputs
 from routenator.engine.config import Endpoint, EndpointsFile, Role
@@ -31,10 +30,9 @@ from routenator.engine.prompting.library import PromptLibrary
 from routenator.engine.prompting.template import PromptTemplate
 from routenator.engine.routing.fitting import FittedTable, without_route
 from routenator.engine.routing.plan import Plan
-from routenator.engine.runs.sampling import run_sample
+from routenator.engine.runs.sampling import Invoke, run_sample
 from routenator.engine.runs.worker import Runner
 from routenator.engine.sample import Grounding, SampleKey, SampleRecord
-from routenator.engine.state import SampleState
 from routenator.engine.traces.recording import SpanRecorder
 from routenator.engine.validation.calibration import (
     Calibration,
@@ -48,6 +46,7 @@ from routenator.engine.validation.fluency import FluencyCheck, pack_words
 from routenator.engine.validation.judge import Judge
 from routenator.engine.validation.pairs import Pair, make_pairs
 from routenator.graphs.sample import build_graph as build_sample_graph
+from routenator.graphs.sample import run_graph as run_sample_graph
 
 Say = Callable[[str], None]
 
@@ -247,7 +246,7 @@ class SampleRunner:
     """Runs samples through the compiled graph."""
 
     deps: Deps
-    invoke: Callable[[SampleState], Any]
+    invoke: Invoke
 
     async def __call__(self, key: SampleKey, recorder: SpanRecorder) -> SampleRecord:
         """One sample, start to end."""
@@ -304,7 +303,4 @@ def make_runner(inputs: RunInputs, knowledge: Knowledge, pool: LlmPool, meta: Ru
     )
     graph = build_sample_graph()
 
-    async def invoke(state: SampleState) -> Any:
-        return await graph.ainvoke(state, context=deps)
-
-    return SampleRunner(deps, invoke)
+    return SampleRunner(deps, lambda state: run_sample_graph(graph, state, deps))

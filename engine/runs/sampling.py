@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from routenator.engine.errors import AuthError, DeadEndError, SampleError, WrongModelError
 from routenator.engine.routing.plan import Plan
 from routenator.engine.sample import Attempt, SampleKey, SampleRecord, Verdict
-from routenator.engine.state import SampleState, start_state
+from routenator.engine.state import SampleOutcome, SampleState, start_state
 from routenator.engine.traces.recording import SpanRecorder
 
-Invoke = Callable[[SampleState], Awaitable[SampleState]]
+Invoke = Callable[[SampleState], Awaitable[SampleOutcome]]
 
 
 async def run_sample(key: SampleKey, invoke: Invoke, plan: Plan, recorder: SpanRecorder) -> SampleRecord:
@@ -19,7 +19,7 @@ async def run_sample(key: SampleKey, invoke: Invoke, plan: Plan, recorder: SpanR
 
     Args:
         key: The slot and its round.
-        invoke: Runs the compiled graph on a state and returns the final one.
+        invoke: Runs the compiled graph on a state.
         plan: Gives the stratum of a sample that failed before its first node ended.
         recorder: Collects the spans; it began with the sample.
 
@@ -27,26 +27,27 @@ async def run_sample(key: SampleKey, invoke: Invoke, plan: Plan, recorder: SpanR
         AuthError, WrongModelError: The sample errors that are not recorded: nothing can go on, and the slot's round is
             not used up.
     """
-    state = start_state(key, recorder)
+    start = start_state(key, recorder)
+    end: SampleOutcome = start
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     try:
-        state = await invoke(state)
-        failure: SampleError | None = state["failure"]
+        end = await invoke(start)
+        failure: SampleError | None = end["failure"]
     except SampleError as exc:
         failure = exc
     if isinstance(failure, AuthError | WrongModelError):
         raise failure
-    attempts = state["attempts"]
-    verdict, error_class, error = _conclude(state, attempts, failure)
+    attempts = end["attempts"]
+    verdict, error_class, error = _conclude(end, attempts, failure)
     last = attempts[-1] if attempts else None
     return SampleRecord(
         key=key,
         verdict=verdict,
-        stratum=state["stratum"] or plan.stratum(key.slot),
+        stratum=end["stratum"] or plan.stratum(key.slot),
         started_at=started_at,
         duration_ms=recorder.elapsed_ms(),
-        template=state["prompt"],
-        grounding=state["grounding"],
+        template=end["prompt"],
+        grounding=end["grounding"],
         candidate=last.candidate if last else None,
         attempts=attempts,
         spans=recorder.spans,
@@ -56,14 +57,14 @@ async def run_sample(key: SampleKey, invoke: Invoke, plan: Plan, recorder: SpanR
 
 
 def _conclude(
-    state: SampleState, attempts: tuple[Attempt, ...], failure: SampleError | None
+    end: SampleOutcome, attempts: tuple[Attempt, ...], failure: SampleError | None
 ) -> tuple[Verdict, str | None, str | None]:
     """Verdict, error class and words."""
     if failure is not None:
         # A dead end is the pack's, not an endpoint's: trying the slot again is worth its round.
         verdict: Verdict = "rejected" if isinstance(failure, DeadEndError) else "failed"
         return verdict, failure.error_class, failure.what
-    if state["decision"] == "accept":
+    if end["decision"] == "accept":
         return "accepted", None, None
     critique = attempts[-1].critique if attempts else None
     finding = critique.findings[0] if critique and critique.findings else None

@@ -29,13 +29,13 @@ from routenator.engine.routing.plan import Plan
 from routenator.engine.routing.targets import Targets
 from routenator.engine.runs.sampling import run_sample
 from routenator.engine.sample import SampleKey, SampleRecord, Stratum
-from routenator.engine.state import SampleState
 from routenator.engine.traces.recording import SpanRecorder
 from routenator.engine.validation.critic import Critic
 from routenator.engine.validation.judge import Judge
 from routenator.engine.validation.lexicon import Lexicon
 from routenator.engine.validation.outside_words import OutsideWords
 from routenator.graphs.sample import build_graph as build_sample_graph
+from routenator.graphs.sample import run_graph as run_sample_graph
 
 TINY = Path(__file__).parents[1] / "packs" / "tiny"
 SPOKEN = TINY.with_name("spoken")
@@ -156,10 +156,12 @@ class Bench:
         """One sample, from the start to its record."""
         graph = _compile_graph()
 
-        async def invoke(state: SampleState) -> Any:
-            return await graph.ainvoke(state, context=self.deps)
-
-        return await run_sample(SampleKey(slot, round), invoke, self.deps.plan, SpanRecorder())
+        return await run_sample(
+            SampleKey(slot, round),
+            lambda state: run_sample_graph(graph, state, self.deps),
+            self.deps.plan,
+            SpanRecorder(),
+        )
 
 
 def plan_of(stratum: Stratum, seed: int = 7) -> Plan:
