@@ -157,7 +157,7 @@ def _report(folder: AblationFolder, steps: Sequence[Step], inputs: AblationInput
     from routenator.engine.ablation.tables import print_report
 
     data = read_data(find_done(folder, steps))
-    report = build_report(folder, steps, inputs.golden, inputs.scoring, data, inputs.skipped, inputs.facts)
+    report = build_report(folder, steps, inputs.golden.rows, inputs.scoring, data, inputs.skipped, inputs.facts)
     if not report.figures:
         say("No model has been evaluated yet: there is nothing to show.", style="yellow")
         if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from routenator.engine.config import EndpointsFile
 from routenator.engine.digest import digest_json
 from routenator.engine.domain.pack import DomainPack
 from routenator.engine.errors import ConfigError, Fault, InputError
-from routenator.engine.evaluation.golden import GoldenRow, load_golden
+from routenator.engine.evaluation.golden import GoldenSet, load_golden
 from routenator.engine.evaluation.matching import ValueFolding
 from routenator.engine.evaluation.roles import roles_of, synonyms_of
 from routenator.engine.evaluation.scores import Scoring, no_similarity
@@ -42,7 +41,7 @@ class AblationInputs:
     """
 
     plan: AblationPlan
-    golden: tuple[GoldenRow, ...]
+    golden: GoldenSet
     scoring: Scoring
     identity: dict[str, str]
     skipped: dict[str, str]
@@ -65,14 +64,12 @@ def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> Ablation
     settings = load_ablation(path)
     inputs = load_inputs(find_recipe(_near(path, settings.recipe)), {"rows": settings.slots})
     train = load_settings(_near(path, settings.train), {})
-    golden_file = _golden_file(path, settings, golden)
-    rows = load_golden(golden_file)
+    golden_set = load_golden(_golden_file(path, settings, golden))
     arms, skipped = resolve_arms(settings.arms, inputs.recipe, _population(inputs), str(path))
     for arm in arms:
         _check_arm(arm, inputs, str(path))
     learnt = round(settings.rows * (1 - train.held_out_share(settings.rows)))
     max_steps = settings.max_steps or train.max_steps or count_steps(learnt, train)
-    golden_sha256 = hashlib.sha256(golden_file.read_bytes()).hexdigest()
     identity = inputs.identity()
     plan = AblationPlan(
         out=out.resolve(),
@@ -81,14 +78,14 @@ def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> Ablation
         train=train,
         rows=settings.rows,
         max_steps=max_steps,
-        golden=golden_file.resolve(),
-        queries=len(rows),
+        golden=golden_set.path.resolve(),
+        queries=len(golden_set.rows),
         pack=inputs.pack.root.resolve(),
         digests={
             "pack": inputs.pack.digest,
             "prompts": identity["prompts_digest"],
             "endpoints": _digest_endpoints(inputs.endpoints),
-            "golden set": golden_sha256,
+            "golden set": golden_set.sha256,
         },
         untuned=settings.untuned,
         untuned_tools=settings.untuned_tools,
@@ -96,7 +93,7 @@ def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> Ablation
     name, pack = path.stem, inputs.pack.spec.name
     return AblationInputs(
         plan=plan,
-        golden=rows,
+        golden=golden_set,
         scoring=_scoring_of(inputs.pack),
         identity={"name": name, "pack": pack, "base model": train.model},
         skipped=skipped,
@@ -107,7 +104,7 @@ def load_ablation_inputs(path: Path, golden: Path | None, out: Path) -> Ablation
             "rows": settings.rows,
             "optimizer steps": max_steps,
             "seeds": " ".join(map(str, settings.seeds)),
-            "golden set": f"{golden_file.name} ({golden_sha256[:12]})",
+            "golden set": f"{golden_set.path.name} ({golden_set.sha256[:12]})",
         },
         embedded=frozenset(each.model for each in inputs.endpoints.endpoints.values() if each.kind == "embedded"),
     )

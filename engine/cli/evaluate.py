@@ -62,7 +62,6 @@ def evaluate(
     Example: routenator evaluate models/demo/adapter --golden golden.jsonl --pack design
     """
     import asyncio
-    import hashlib
 
     from routenator.engine.cli.evaluation_asking import ask_endpoint, ask_local
     from routenator.engine.cli.evaluation_inputs import choose_endpoint, load_scoring
@@ -80,16 +79,16 @@ def evaluate(
         name = find_adapter(model)
     else:
         raise typer.BadParameter("name a model, or an endpoints file", param_hint="MODEL, --endpoints")
-    rows = load_golden(golden)[:limit]
-    golden_sha256 = hashlib.sha256(golden.read_bytes()).hexdigest()
-    other = load_other(compare, rows, golden_sha256) if compare is not None else None
+    golden_set = load_golden(golden)
+    rows = golden_set.rows[:limit]
+    other = load_other(compare, rows, golden_set.sha256) if compare is not None else None
     tools, scoring, sentence_model = load_scoring(
         None if chosen else name, pack, functions, category_argument or [], text_argument or []
     )
     warn_of_strangers({row.call.function for row in rows if row.call is not None}, tools, "the golden set")
     folder = out_dir or Path("evaluations") / f"{_file_name(name)}-{golden.stem}"
     refuse_foreign(folder, PREDICTIONS, "an evaluation")
-    identity = {"golden_sha256": golden_sha256, "tools_sha256": digest_json(tools)}
+    identity = {"golden_sha256": golden_set.sha256, "tools_sha256": digest_json(tools)}
 
     def open_file(predictor: Predictor) -> PredictionFile:
         from routenator.engine.evaluation.predictions import PredictionFile
@@ -118,7 +117,7 @@ def evaluate(
     errors = find_errors(rows, predictions, replies, scoring.folding)
     result = build_result(rows, predictions, scores, errors)
     comparison = compare_with(other, rows, scores, scoring) if other is not None else None
-    about = {"file": golden.name, "sha256": golden_sha256, "rows": len(rows)}
+    about = {"file": golden.name, "sha256": golden_set.sha256, "rows": len(rows)}
     facts = Facts(name, file.identity, about, scoring.roles.to_json(), sentence_model, version("routenator"))
     written = write_results(folder, facts, result, errors, comparison)
     if as_json:

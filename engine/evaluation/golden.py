@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,16 @@ class GoldenRow:
         return self.call.function if self.call else NO_CALL
 
 
-def load_golden(path: Path) -> tuple[GoldenRow, ...]:
+@dataclass(frozen=True, slots=True)
+class GoldenSet:
+    """A golden set, and the SHA-256 (hex) of its file's bytes."""
+
+    path: Path
+    sha256: str
+    rows: tuple[GoldenRow, ...]
+
+
+def load_golden(path: Path) -> GoldenSet:
     """Read a golden set: JSON lines ``{"id", "lang", "query", "function", "args"}``.
 
     ``function`` may be null (no call); ``id`` and ``lang`` may be left out (the line's number, ``en``). ``arguments``,
@@ -43,7 +53,9 @@ def load_golden(path: Path) -> tuple[GoldenRow, ...]:
         seen[row.id] = number
         return row
 
-    return read_json_lines(path, read_content(path), read_row, form='{"query": …, "function": …, "args": {…}}')
+    content = read_content(path)
+    rows = read_json_lines(path, content, read_row, form='{"query": …, "function": …, "args": {…}}')
+    return GoldenSet(path, hashlib.sha256(content).hexdigest(), rows)
 
 
 def _read_row(value: Any, number: int) -> GoldenRow:

@@ -17,7 +17,7 @@ def test_rows_are_read_with_their_calls(tmp_path):
         '{"id": "a", "lang": "de", "query": "lauter", "function": "Volume", "args": {"step": 1}}\n\n'
         '{"query": "hello", "function": null}\n',
     )
-    first, second = load_golden(path)
+    first, second = load_golden(path).rows
     assert (first.id, first.language, first.call) == ("a", "de", Call("Volume", {"step": 1}))
     assert (second.id, second.label) == ("3", NO_CALL)
 
@@ -28,7 +28,7 @@ def test_the_rows_of_a_dataset_are_read_as_well(tmp_path):
         '{"language": "de", "query": "lauter", "function": "Volume", "arguments": "{\\"step\\": 1}"}\n'
         '{"query": "louder", "function": "Volume", "arguments": {"step": 2}}\n',
     )
-    first, second = load_golden(path)
+    first, second = load_golden(path).rows
     assert (first.language, first.call) == ("de", Call("Volume", {"step": 1}))
     assert second.call == Call("Volume", {"step": 2})
 
