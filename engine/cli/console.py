@@ -75,7 +75,3 @@ def friendly_errors() -> Iterator[None]:
         if exc.hint:
             say(exc.hint)
         sys.exit(EXIT_INPUT if isinstance(exc, NoRunError) else EXIT_RUN)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        sys.exit(EXIT_OK)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from routenator.engine.cli.ablate import ablate
 from routenator.engine.cli.check_endpoints import check_endpoints
-from routenator.engine.cli.console import friendly_errors, write
+from routenator.engine.cli.console import EXIT_INTERRUPTED, EXIT_OK, friendly_errors, say, write
 from routenator.engine.cli.control import pause, resume, set_limits, stop
 from routenator.engine.cli.domain import domain_app
 from routenator.engine.cli.evaluate import evaluate
@@ -26,8 +28,26 @@ from routenator.engine.cli.traces import traces_app
 from routenator.engine.cli.train import train
 from routenator.engine.cli.validate import validate
 
+
+class _Commands(TyperGroup):
+    """The commands, with an end that is ours where typer's is silent (Ctrl-C) or a failure (a pipe that was closed)."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say("Stopped.")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except BrokenPipeError:
+            # Python writes out what is left at its end, and would fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(EXIT_OK) from None
+
+
 app = typer.Typer(
     name="routenator",
+    cls=_Commands,
     help="Turn a domain into training data for function-calling models.",
     epilog="Start with: routenator generate demo --rows 50",
     no_args_is_help=True,
