@@ -18,6 +18,8 @@ _CRUMBS = re.compile(r"""[{}\\|`\n\r\t]|"\s*[:,]|</?[A-Za-z!][^>]*>|\w_\w|\*\*|&
 _LINK = re.compile(r"https?:|www\.|\w@\w|\w\.(?:com|org|net)\b", re.IGNORECASE)
 _EDGES = re.compile(r"^[.,:;!?/*>=~_–—-]|[:;,/*<=~_(\[–—-]$")
 _RUN = re.compile(r"([^\W\d_])\1{3,}|([^\w\s])\2{3,}")
+_PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9,' ]*[A-Za-z0-9?.!])?")
+"""Most texts: nothing in them that `check_characters` could find. Told at a tenth of the cost of looking."""
 _QUOTES = "\"'“”‘’«»"
 
 _DANGLING = word_set(
@@ -49,6 +51,8 @@ _MAX_FOREIGN_SHARE = 0.3
 def check_characters(case: Case) -> Iterator[Finding]:
     """``characters``: control characters, crumbs of JSON, markup, links, loose or unbalanced punctuation."""
     for name, text in case.texts:
+        if _PLAIN.fullmatch(text):
+            continue
         if has_unsafe_characters(text) or _CRUMBS.search(text):
             message = f"The {name} holds control characters or pieces of JSON or markup; write plain words."
         elif _LINK.search(text):
@@ -80,6 +84,8 @@ def check_repetition(case: Case) -> Iterator[Finding]:
         yield Finding("repetition", f"The query repeats '{run[0][:4]}'; write each thing once.", "rules")
         return
     words = fold_words(case.query)
+    if len(set(words)) == len(words):
+        return
     doubled = next((a for a, b in pairwise(words) if a == b and not case.says(f"{a} {a}")), None)
     pairs = Counter(pair for pair in pairwise(words) if not FUNCTION_WORDS.issuperset(pair))
     repeated_pair = next((pair for pair, count in pairs.items() if count > 1), None)
@@ -125,13 +131,13 @@ def check_unfinished(case: Case) -> Iterator[Finding]:
 
 def check_language(case: Case) -> Iterator[Finding]:
     """``language``: the script is the language's own; at most 30 % of the letters are foreign."""
-    letters = [char for char in case.query if char.isalpha()]
-    if not letters:
+    if not any(map(str.isalpha, case.query)):
         yield Finding("language", f"The query has no words; write it in {case.language}.", "rules")
         return
     own = _SCRIPTS.get(case.language.split("-")[0], ("LATIN",))
     if own == ("LATIN",) and case.query.isascii():
         return
+    letters = [char for char in case.query if char.isalpha()]
     foreign = sum(not unicodedata.name(char, "").startswith(own) for char in letters) / len(letters)
     # People mix Latin brand names into any script, hardly the other way round.
     limit = _MAX_FOREIGN_SHARE if own == ("LATIN",) else 1 - _MAX_FOREIGN_SHARE
