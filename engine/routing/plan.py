@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from routenator.engine.routing.fitting import FittedTable
@@ -13,6 +13,9 @@ from routenator.engine.routing.quotas import allocate_rows
 from routenator.engine.sample import Stratum
 
 Cell = tuple[str, ...]
+
+_REMEMBERED = 8192
+"""Slots whose strata are at hand: a sample in flight asks for its own three times."""
 
 
 class Plan:
@@ -37,6 +40,7 @@ class Plan:
         self.rows = rows
         self.seed = seed
         self._allotted = [_Allotment(table, rows, seed, number) for number, table in enumerate(self.tables)]
+        self._remembered = lru_cache(_REMEMBERED)(self._read)
 
     def stratum(self, slot: int) -> Stratum:
         """The stratum of ``slot``. Axes without a table keep the defaults of `Stratum`.
@@ -44,6 +48,9 @@ class Plan:
         Raises:
             IndexError: ``slot`` is not in ``range(rows)``.
         """
+        return self._remembered(slot)
+
+    def _read(self, slot: int) -> Stratum:
         fields: dict[str, Any] = {}
         for allotment in self._allotted:
             fields.update(allotment.read(slot))
