@@ -138,7 +138,7 @@ async def measure(
                     directory.layout,
                     [worker],
                     targets=meta.plan.expected_counts("route"),
-                    delivered={},
+                    before={},
                     max_in_flight=in_flight,
                 )
                 with collect_seldom():

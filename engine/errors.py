@@ -23,7 +23,8 @@ RouteNatorError           what: str, retryable: bool = False, hint: str | None
 │  ├─ TruncatedError      the reply ended for want of room
 │  ├─ DegenerateError     the reply is empty, or white space without end
 │  ├─ ImageError          an image that cannot be sent
-│  └─ DeadEndError        no walk serves the stratum
+│  ├─ DeadEndError        no walk serves the stratum
+│  └─ InternalError       a fault of ours that nobody foresaw
 ├─ RunError               the run's: locked, changed recipe, disk full, writer died
 │  └─ NoRunError          the path holds no run: wrong input, exit code 2
 └─ TrainingError          training cannot begin or go on: a package, a checkpoint, memory. Exit code 3
@@ -32,9 +33,12 @@ RouteNatorError           what: str, retryable: bool = False, hint: str | None
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,19 @@ class DeadEndError(SampleError):
     """No walk through the knowledge graph serves the stratum."""
 
     error_class = "dead_end"
+
+
+class InternalError(SampleError):
+    """A fault of ours, or a value that nobody foresaw: the sample fails like any other, and its words say where."""
+
+    error_class = "internal"
+
+    @classmethod
+    def at(cls, cause: Exception) -> Self:
+        """What ``cause`` says, and the line of ours that it came through last."""
+        frames = [f for f in traceback.extract_tb(cause.__traceback__) if f"{os.sep}routenator{os.sep}" in f.filename]
+        place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+        return cls(f"{type(cause).__name__}: {cause}{place}")
 
 
 class RunError(RouteNatorError):

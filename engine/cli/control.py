@@ -10,7 +10,7 @@ import typer
 
 from routenator.engine.cli.console import print_json, say
 from routenator.engine.cli.generate import Workers, finalize
-from routenator.engine.errors import RunError
+from routenator.engine.errors import NoRunError, RunError
 
 if TYPE_CHECKING:
     from routenator.engine.runs.states import RunState
@@ -67,9 +67,13 @@ def stop(
         return
     state = _ask_running(run_dir, {"do": "stop"})
     if wait:
-        while _running_pid(run_dir) is not None:
-            time.sleep(_POLL_S)
-        _tell(as_json, "stopped", None, f"Stopped. `routenator resume {run_dir}` goes on.")
+        sentence = f"Stopped. `routenator resume {run_dir}` goes on."
+        try:
+            while _running_pid(run_dir) is not None:
+                time.sleep(_POLL_S)
+        except NoRunError:
+            sentence = "Stopped before it had begun, so nothing is kept: give its command again."
+        _tell(as_json, "stopped", None, sentence)
     elif not state.workers:
         _tell(as_json, "stopping", state, f"Stopping at once: it was {state.phase}, and nothing is in flight.")
     else:

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from routenator.engine.cli.console import say
+from routenator.engine.cli.embedded_servers import BaseUrls, hold_embedded
 from routenator.engine.cli.garbage import collect_seldom
 from routenator.engine.cli.inputs import MAY_CHANGE, RunInputs
 from routenator.engine.cli.live import show_progress
-from routenator.engine.cli.services import (
-    BaseUrls,
-    Knowledge,
-    connect,
-    hold_embedded,
-    make_worker_runner,
-    resolve_meta,
-)
+from routenator.engine.cli.services import Knowledge, connect, make_worker_runner, resolve_meta
 from routenator.engine.cli.steering import steered
 from routenator.engine.cli.worker import WorkerSettings, say_once, worker_command
 from routenator.engine.datasets.row import DatasetRow
 from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.datasets.writing import write_dataset
-from routenator.engine.errors import RouteNatorError
 from routenator.engine.ledger.reader import Counts, LedgerReader
 from routenator.engine.ledger.run_directory import RunDirectory
 from routenator.engine.ledger.writer import LedgerWriter
@@ -76,17 +69,19 @@ async def execute(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_j
             may_change=MAY_CHANGE,
             ledgers=wanted,
         ) as directory,
+        _discarded_if_empty(directory),
     ):
         if not directory.created:
             say(f"Continuing the run in {run_dir}.")
         count = min(wanted, directory.layout.ledgers)
         if workers is not None and count < workers:
             say(f"It was begun with {count} worker{'s' if count > 1 else ''}, and has as many at most.")
-        steering.delivered = _delivered(run_dir)
+        before = _count_samples(run_dir)
+        steering.delivered = before.get("accepted", {})
         async with ControlServer(run_dir, steering, say):
             async with hold_embedded(inputs.endpoints) as base_urls:
                 say("Loading the knowledge graph and checking the endpoints …")
-                async with _open_run(inputs, directory, base_urls, count, steering.delivered) as coordinator:
+                async with _open_run(inputs, directory, base_urls, count, before) as coordinator:
                     steering.coordinator = coordinator
                     async with show_progress(coordinator.state, as_json=as_json):
                         with collect_seldom():
@@ -118,9 +113,13 @@ def default_workers(rows: int) -> int:
 
 @asynccontextmanager
 async def _open_run(
-    inputs: RunInputs, directory: RunDirectory, base_urls: BaseUrls, count: int, delivered: Mapping[str, int]
+    inputs: RunInputs,
+    directory: RunDirectory,
+    base_urls: BaseUrls,
+    count: int,
+    before: Mapping[str, Mapping[str, int]],
 ) -> AsyncIterator[Coordinator]:
-    """The run's coordinator with ``count`` workers, ready to begin; earlier processes ``delivered`` rows by route."""
+    """The run's coordinator with ``count`` workers, ready to begin; ``before``: see `Coordinator`."""
     run_dir, recipe = directory.path, inputs.recipe
     files = raise_file_limit()
     max_in_flight, notice = fit_to_file_limit(recipe.max_in_flight, count, files)
@@ -135,12 +134,7 @@ async def _open_run(
             knowledge = await asyncio.to_thread(Knowledge.load, inputs, say)
         if meta is None:
             assert knowledge is not None and pool is not None
-            try:
-                meta = await resolve_meta(inputs, knowledge, pool, say)
-            except RouteNatorError:
-                if directory.created:
-                    directory.discard()
-                raise
+            meta = await resolve_meta(inputs, knowledge, pool, say)
             await _store_meta(run_dir, meta)
         workers: list[Worker]
         if count == 1:
@@ -157,10 +151,21 @@ async def _open_run(
             directory.layout,
             workers,
             targets=meta.plan.expected_counts("route"),
-            delivered=delivered,
+            before=before,
             max_in_flight=max_in_flight,
             possible_in_flight=fit_to_file_limit(MAX_IN_FLIGHT, count, files)[0],
         )
+
+
+@contextmanager
+def _discarded_if_empty(directory: RunDirectory) -> Iterator[None]:
+    """Remove a new run that ends before it has begun, by a fault or by Ctrl-C: it must not hold on to its settings."""
+    try:
+        yield
+    except BaseException:
+        if directory.created and _stored_meta(directory.path) is None:
+            directory.discard()
+        raise
 
 
 async def _start_workers(
@@ -197,8 +202,10 @@ async def _store_meta(run_dir: Path, meta: RunMeta) -> None:
         await writer.set_meta(**meta.to_meta(), route_targets=meta.plan.expected_counts("route"))
 
 
-def _delivered(run_dir: Path) -> dict[str, int]:
-    """Route → rows that are there."""
+def _count_samples(run_dir: Path) -> dict[str, dict[str, int]]:
+    """Verdict → route → samples that are there."""
+    found: dict[str, dict[str, int]] = {}
     with LedgerReader(run_dir) as reader:
-        groups = reader.tally("route", "verdict")
-    return {group["route"]: group["samples"] for group in groups if group["verdict"] == "accepted"}
+        for group in reader.tally("route", "verdict"):
+            found.setdefault(group["verdict"], {})[group["route"]] = group["samples"]
+    return found

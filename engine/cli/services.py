@@ -1,15 +1,14 @@
-"""Start what a run needs: embedded servers, clients, the graph database, the sentence model, the critic."""
+"""Start what a run needs: clients, the graph database, the sentence model, the critic."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 
+from routenator.engine.cli.embedded_servers import BaseUrls, hold_embedded
 from routenator.engine.cli.inputs import RunInputs
-from routenator.engine.config import Endpoint, EndpointsFile, Role
+from routenator.engine.config import EndpointsFile, Role
 from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.deps import Deps
 from routenator.engine.domain.pack import DomainPack
@@ -21,8 +20,7 @@ from routenator.engine.kg.content import ContentIndex
 from routenator.engine.kg.store import build_graph, load_adjacency
 from routenator.engine.kg.walker import Walker
 from routenator.engine.llm.checking import RoleCheck, check_roles
-from routenator.engine.llm.embedded import EmbeddedLease, acquire_embedded, default_replicas
-from routenator.engine.llm.embedded_models import cache_folder, prepare_model
+from routenator.engine.llm.embedded_models import cache_folder
 from routenator.engine.llm.pool import LlmPool
 from routenator.engine.nodes.route import draw_prompt
 from routenator.engine.prompting.examples import example_kind
@@ -51,22 +49,6 @@ from routenator.graphs.sample import run_graph as run_sample_graph
 Say = Callable[[str], None]
 
 
-BaseUrls = dict[str, tuple[str, ...]]
-"""Embedded endpoint → the base URLs of its servers."""
-
-
-@asynccontextmanager
-async def hold_embedded(endpoints: EndpointsFile) -> AsyncIterator[BaseUrls]:
-    """Embedded servers, started or joined, for as long as the block lasts."""
-    with ExitStack() as leases:
-        base_urls = {}
-        for name in sorted({name for name in endpoints.roles.values() if name is not None}):
-            endpoint = endpoints.endpoints[name]
-            if endpoint.kind == "embedded":
-                base_urls[name] = await asyncio.to_thread(_start_replicas, endpoint, leases)
-        yield base_urls
-
-
 @asynccontextmanager
 async def connect(endpoints: EndpointsFile, base_urls: BaseUrls, workers: int = 1) -> AsyncIterator[LlmPool]:
     """Clients of every endpoint, with a share of its limits where ``workers`` processes ask it."""
@@ -82,19 +64,6 @@ async def open_pool(endpoints: EndpointsFile) -> AsyncIterator[LlmPool]:
     """Clients of every endpoint, and its embedded servers."""
     async with hold_embedded(endpoints) as base_urls, connect(endpoints, base_urls) as pool:
         yield pool
-
-
-def _start_replicas(endpoint: Endpoint, leases: ExitStack) -> tuple[str, ...]:
-    """Base URLs of the machine's embedded servers for ``endpoint``, held by ``leases``."""
-
-    def start(replica: int) -> EmbeddedLease:
-        return acquire_embedded(endpoint.model, endpoint.max_in_flight, replica=replica)
-
-    # Once, before the threads: each would write the prepared file.
-    prepare_model(endpoint.model)
-    with ThreadPoolExecutor() as pool:
-        found = list(pool.map(start, range(default_replicas())))
-    return tuple(leases.enter_context(lease).base_url for lease in found)
 
 
 @dataclass(frozen=True)

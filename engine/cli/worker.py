@@ -15,10 +15,11 @@ from typing import Any
 import orjson
 
 from routenator.engine.cli.console import SayHandler
+from routenator.engine.cli.embedded_servers import BaseUrls
 from routenator.engine.cli.event_loop import run_async
 from routenator.engine.cli.garbage import collect_seldom
 from routenator.engine.cli.inputs import stored_inputs
-from routenator.engine.cli.services import BaseUrls, Knowledge, connect, make_worker_runner
+from routenator.engine.cli.services import Knowledge, connect, make_worker_runner
 from routenator.engine.datasets.run_meta import RunMeta
 from routenator.engine.errors import RouteNatorError
 from routenator.engine.ledger.layout import Layout

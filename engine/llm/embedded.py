@@ -101,6 +101,10 @@ class EmbeddedLease:
             self.close()
             raise
 
+    def has_ended(self) -> bool:
+        """Whether there is no server any more. Looks at a lock, so it costs next to nothing and does not wait."""
+        return _lock_holder(self._folder) is None
+
     def ensure_running(self) -> str:
         """Find or start the server; call it again after a refused connection. Blocks: use a thread in async code.
 

@@ -28,7 +28,9 @@ QUEUED_SHARE = 0.1
 """Of what runs; so much may wait, lest the server idle between two requests."""
 POLLS_TO_CUT = 2
 
-_GAUGE = re.compile(rb"^vllm:num_requests_(running|waiting)(?:\{.*\})?[ \t]+(\S+)", re.MULTILINE)
+_GAUGE = re.compile(
+    rb'^vllm:num_requests_(running|waiting|waiting_by_reason)(?:\{(?:.*reason="(\w+)")?.*\})?[ \t]+(\S+)', re.MULTILINE
+)
 
 logger = logging.getLogger(__name__)
 
@@ -164,17 +166,21 @@ class Monitor:
 def read_queue(metrics: bytes) -> tuple[int, int] | None:
     """Requests that run and that wait on a vLLM server, summed over its engines and models; ``None`` if it is none.
 
+    Where the server says why they wait, those count that wait for capacity: one whose grammar is being compiled
+    ("deferred") would not run on an idle server either.
+
     Source:
         vLLM, production metrics; Prometheus text exposition format 0.0.4.
     """
-    sums = {b"running": 0.0, b"waiting": 0.0}
-    seen: set[bytes] = set()
-    for name, text in _GAUGE.findall(metrics):
+    sums: dict[bytes, float] = {}
+    for name, reason, text in _GAUGE.findall(metrics):
         try:
             value = float(text)
         except ValueError:
             continue
         if math.isfinite(value):
-            sums[name] += value
-            seen.add(name)
-    return (int(sums[b"running"]), int(sums[b"waiting"])) if len(seen) == 2 else None
+            key = reason or name
+            sums[key] = sums.get(key, 0.0) + value
+    if not {b"running", b"waiting"} <= sums.keys():
+        return None
+    return int(sums[b"running"]), int(sums.get(b"capacity", sums[b"waiting"]))

@@ -21,6 +21,8 @@ from routenator.engine.llm.keys import scrub
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _VERSION_SUFFIX = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8}|\d{4})|:latest")
 _LONGEST_QUOTE = 300
+_LARGEST = 2**53
+"""From here on, floats no longer hold every whole number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +148,8 @@ def _least_logprob(logprobs: Any) -> float | None:
     if logprobs is None:
         return None
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
-    values = [token.get("logprob") for token in tokens or () if isinstance(token, dict)]
-    return min((value for value in values if isinstance(value, int | float) and math.isfinite(value)), default=None)
+    values: list[Any] = [token.get("logprob") for token in tokens or () if isinstance(token, dict)]
+    return min((float(value) for value in values if _is_number(value)), default=None)
 
 
 def read_json(content: bytes) -> Any:
@@ -234,4 +236,10 @@ def quote(content: bytes, key: str | None) -> str:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0
+    """A number of tokens; 0 for what can be none, such as a counter of the server's that ran below zero."""
+    return value if _is_number(value) and isinstance(value, int) and value >= 0 else 0
+
+
+def _is_number(value: Any) -> bool:
+    """Whether JSON's ``value`` is a number that a float and a database hold."""
+    return type(value) in (int, float) and -_LARGEST < value < _LARGEST

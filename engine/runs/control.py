@@ -155,20 +155,24 @@ class ControlServer:
             case "status":
                 pass
             case "pause":
-                self._say(f"Paused by {asker}; `routenator resume {self._run_dir}` goes on.")
                 self._run.pause()
+                self._say(f"Paused by {asker}; `routenator resume {self._run_dir}` goes on.")
             case "resume":
-                self._say(f"Resumed by {asker}.")
                 self._run.resume()
+                self._say(f"Resumed by {asker}.")
             case "stop":
-                self._say(f"Stopped by {asker}: what is in flight has {DRAIN_S:.0f} s to end.")
                 self._run.stop()
+                in_flight = self._run.state().in_flight
+                rest = f": what is in flight has {DRAIN_S:.0f} s to end" if in_flight else ""
+                self._say(f"Stopped by {asker}{rest}.")
             case "set":
                 wanted = request.get("max_in_flight")
                 if type(wanted) is not int or not 1 <= wanted <= MAX_IN_FLIGHT:
                     raise RunError(f"max_in_flight must be a whole number from 1 to {MAX_IN_FLIGHT:,}")
-                self._say(f"Samples in flight: at most {wanted:,} from now on, as {asker} asks.")
                 self._run.set_max_in_flight(wanted)
+                limit = self._run.state().max_in_flight
+                why = "" if limit == wanted else f" ({wanted:,} were asked for)"
+                self._say(f"Samples in flight: at most {limit:,} from now on, as {asker} asks{why}.")
             case unknown:
                 raise RunError(f"unknown request: {show_line(str(unknown), 40)}")
 

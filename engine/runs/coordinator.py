@@ -9,6 +9,7 @@ from pathlib import Path
 
 from routenator.engine.config import Recipe
 from routenator.engine.datasets.near_duplicates import find_duplicates
+from routenator.engine.errors import RunError
 from routenator.engine.ledger.layout import Layout
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.ledger.writer import Duplicate
@@ -30,7 +31,7 @@ class Coordinator:
         layout: How its slots are dealt to ledgers.
         workers: In the order of their numbers.
         targets: Route → planned rows.
-        delivered: Route → rows that earlier processes have delivered.
+        before: Verdict → route → samples of earlier processes.
         max_in_flight: Samples at once over all workers.
         possible_in_flight: As many as may ever be asked for: what the limit of open files allows.
     """
@@ -43,7 +44,7 @@ class Coordinator:
         workers: Sequence[Worker],
         *,
         targets: Mapping[str, int],
-        delivered: Mapping[str, int],
+        before: Mapping[str, Mapping[str, int]],
         max_in_flight: int,
         possible_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
@@ -54,7 +55,7 @@ class Coordinator:
         self._workers = tuple(workers)
         self._targets = dict(targets)
         self._enough = recipe.enough
-        self._before = Counter(delivered)
+        self._before = {verdict: Counter(before.get(verdict, {})) for verdict in ("accepted", "rejected", "failed")}
         self._duplicates: Counter[str] = Counter()
         self._max_in_flight = max_in_flight
         self._possible_in_flight = possible_in_flight
@@ -98,12 +99,12 @@ class Coordinator:
         delivered = self._count_delivered()
         self._meter.see(delivered)
         return RunState(
-            phase=self._phase,
+            phase="stopping" if self.is_stopping else self._phase,
             planned=sum(self._targets.values()),
             targets=self._targets,
             delivered=dict(delivered),
-            rejected=dict(_sum(workers, lambda worker: worker.rejected) + self._duplicates),
-            failed=dict(_sum(workers, lambda worker: worker.failed)),
+            rejected=dict(self._before["rejected"] + _sum(workers, lambda worker: worker.rejected) + self._duplicates),
+            failed=dict(self._before["failed"] + _sum(workers, lambda worker: worker.failed)),
             rate_s=self._meter.rate_s(),
             eta_s=self._meter.eta_s({route: rows - delivered[route] for route, rows in self._targets.items()}),
             max_in_flight=self._max_in_flight,
@@ -112,13 +113,23 @@ class Coordinator:
         )
 
     def pause(self) -> None:
-        """Begin no more samples; those in flight end."""
+        """Begin no more samples; those in flight end.
+
+        Raises:
+            RunError: The run is stopping.
+        """
+        self._refuse_if_stopping()
         self._is_paused = True
         for worker in self._workers:
             worker.pause()
 
     def resume(self) -> None:
-        """Begin samples again."""
+        """Begin samples again.
+
+        Raises:
+            RunError: The run is stopping.
+        """
+        self._refuse_if_stopping()
         self._is_paused = False
         self._meter = RateMeter()  # the pause is no measure of the speed
         for worker in self._workers:
@@ -127,15 +138,25 @@ class Coordinator:
     def stop(self) -> None:
         """Begin nothing more; `fill` returns when what is in flight has ended or was given up."""
         self.is_stopping = True
+        self._is_paused = False
         for worker in self._workers:
             worker.stop()
 
     def set_max_in_flight(self, max_in_flight: int) -> None:
-        """Change how many samples may be in flight: at least one a worker, at most as the open files allow."""
+        """Change how many samples may be in flight: at least one a worker, at most as the open files allow.
+
+        Raises:
+            RunError: The run is stopping.
+        """
+        self._refuse_if_stopping()
         max_in_flight = max(len(self._workers), min(max_in_flight, self._possible_in_flight))
         self._max_in_flight = max_in_flight
-        for worker in self._workers:
-            worker.set_max_in_flight(share_of(max_in_flight, len(self._workers)))
+        for number, worker in enumerate(self._workers):
+            worker.set_max_in_flight(share_of(max_in_flight, number, len(self._workers)))
+
+    def _refuse_if_stopping(self) -> None:
+        if self.is_stopping:
+            raise RunError("it is stopping; give its command again to go on")
 
     async def _run_pass(self, *, refills: bool) -> list[PassResult]:
         """A pass over all workers; the first failure cancels the others."""
@@ -159,7 +180,8 @@ class Coordinator:
 
     def _count_delivered(self) -> Counter[str]:
         """Route → rows that stand now."""
-        delivered = self._before + _sum([worker.state() for worker in self._workers], lambda worker: worker.accepted)
+        ours = _sum([worker.state() for worker in self._workers], lambda worker: worker.accepted)
+        delivered = self._before["accepted"] + ours
         delivered.subtract(self._duplicates)
         return delivered
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from routenator.engine.errors import AuthError, DeadEndError, SampleError, WrongModelError
+from routenator.engine.errors import (
+    AuthError,
+    DeadEndError,
+    InternalError,
+    RouteNatorError,
+    SampleError,
+    WrongModelError,
+)
 from routenator.engine.routing.plan import Plan
 from routenator.engine.sample import Attempt, SampleKey, SampleRecord, Verdict
 from routenator.engine.state import SampleOutcome, SampleState, start_state
@@ -35,6 +42,10 @@ async def run_sample(key: SampleKey, invoke: Invoke, plan: Plan, recorder: SpanR
         failure: SampleError | None = end["failure"]
     except SampleError as exc:
         failure = exc
+    except RouteNatorError:
+        raise
+    except Exception as exc:
+        failure = InternalError.at(exc)
     if isinstance(failure, AuthError | WrongModelError):
         raise failure
     attempts = end["attempts"]

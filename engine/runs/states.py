@@ -61,8 +61,8 @@ class RunState:
         planned: Rows to deliver.
         targets: Route → planned rows.
         delivered: Route → accepted rows that are not duplicates, those of earlier processes included.
-        rejected: Route → samples rejected since this process began, every round and duplicates counted.
-        failed: Route → samples that failed since this process began.
+        rejected: Route → samples rejected, every round, duplicates and those of earlier processes included.
+        failed: Route → samples that failed, those of earlier processes included.
         rate_s: Accepted rows a second, lately.
         eta_s: Seconds until all rows are delivered at the present rates; ``None``: nothing moves.
         max_in_flight: Samples that may be under way, over all workers.

@@ -7,15 +7,22 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
-from routenator.engine.errors import EndpointError, RunError
+from routenator.engine.errors import EndpointError, InternalError, RunError
 from routenator.engine.sample import SampleKey, SampleRecord
 from routenator.engine.traces.recording import SpanRecorder
 
 MAX_FAILURES_IN_A_ROW = 25
-"""Samples of one route that may fail at their endpoint one after another before the run stops: a dead endpoint must
-not burn the slots' rounds, nor hide behind a route that needs none."""
+"""Samples of one route that may fail one after another, at their endpoint or by a fault of ours, before the run stops:
+neither may burn the slots' rounds, nor hide behind a route that does without."""
 DRAIN_S = 15.0
 """Seconds that the samples in flight have to end once the window is stopped; then they are given up."""
+
+_HINTS = {
+    EndpointError.error_class: "Mend the endpoint (`routenator check-endpoints`) and give the same command again: it "
+    "goes on",
+    InternalError.error_class: "This is a fault of routenator: please report it with one of these traces (`routenator "
+    "traces list RUN_DIR --verdict failed`)",
+}
 
 RunSample = Callable[[SampleKey, SpanRecorder], Awaitable[SampleRecord]]
 Put = Callable[[SampleRecord], Awaitable[Any]]
@@ -47,7 +54,7 @@ class FailureWatch:
         """Raise `RunError` when a route's endpoint has failed too many samples without one that it did not."""
         self.samples += 1
         route = record.stratum.route
-        if record.error_class != EndpointError.error_class:
+        if record.error_class not in _HINTS:
             self._in_a_row[route] = 0
             self._got_through = True
             self.barren = None
@@ -58,7 +65,7 @@ class FailureWatch:
         if self._in_a_row[route] >= MAX_FAILURES_IN_A_ROW:
             raise RunError(
                 f"{MAX_FAILURES_IN_A_ROW} {route} samples failed one after another, the last with: {record.error}",
-                hint="Mend the endpoint (`routenator check-endpoints`) and give the same command again: it goes on",
+                hint=_HINTS[record.error_class],
             )
 
 

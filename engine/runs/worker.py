@@ -101,9 +101,9 @@ def ledgers_of(number: int, workers: int, layout: Layout) -> tuple[int, ...]:
     return tuple(range(number, layout.ledgers, workers))
 
 
-def share_of(total: int, workers: int) -> int:
-    """A worker's share of a limit, at least 1."""
-    return max(1, -(-total // workers))
+def share_of(total: int, number: int, workers: int) -> int:
+    """The share of worker ``number`` of ``workers`` in a limit: all of them are ``total``, but each is at least 1."""
+    return max(1, total // workers + (number < total % workers))
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,9 @@ class LocalWorker:
         self._layout = layout
         self._recipe = recipe
         self._runner = runner
-        self._number = number
+        self.number = number
         self._watch = FailureWatch()
-        self._window = Window(runner.run_sample, self._put, share_of(max_in_flight, workers))
+        self._window = Window(runner.run_sample, self._put, share_of(max_in_flight, number, workers))
         self._keys: RefilledKeys | None = None
         self._writers: dict[int, LedgerWriter] = {}
         self._counts: dict[str, Counter[str]] = {"accepted": Counter(), "rejected": Counter(), "failed": Counter()}
@@ -198,7 +198,7 @@ class LocalWorker:
         """See `Worker.state`."""
         begun = self._window.begun
         return WorkerState(
-            number=self._number,
+            number=self.number,
             pid=os.getpid(),
             accepted=dict(self._counts["accepted"]),
             rejected=dict(self._counts["rejected"]),

@@ -12,11 +12,13 @@ import itertools
 import os
 import signal
 import sys
+import time
+import traceback
 from asyncio.subprocess import Process
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Self
 
 import orjson
@@ -29,10 +31,14 @@ from routenator.engine.runs.worker import LocalWorker, PassResult
 from routenator.engine.sample import SampleKey
 
 STATE_INTERVAL_S = 0.5
+SILENT_S = 10.0
+"""Seconds without a word from a worker, which tells its state twice a second, from which it is said."""
 LEAVE_S = 3.0
 """Seconds that a worker has for its last commit when the run is left."""
+_REPORT = "This is a fault of routenator: please report it. What was committed is kept"
 _LONGEST_LINE_BYTES = 1 << 26
 _STDERR_LINES = 15
+_LONGEST_QUOTE = 200
 _ERRORS: dict[str, type[RouteNatorError]] = {kind.__name__: kind for kind in (AuthError, WrongModelError, RunError)}
 
 _STATE = TypeAdapter(WorkerState)
@@ -56,6 +62,7 @@ class ProcessWorker:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
         self._is_leaving = False
+        self._heard_at = time.monotonic()
         loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = loop.create_future()
         self._readers = (loop.create_task(self._read()), loop.create_task(self._read_stderr()))
@@ -108,8 +115,15 @@ class ProcessWorker:
         await self._ask({"do": "mark", "duplicates": rows})
 
     def state(self) -> WorkerState:
-        """The last state that came: at most `STATE_INTERVAL_S` old; after a pass, that of its end."""
-        return self._state
+        """The last state that came: at most `STATE_INTERVAL_S` old; after a pass, that of its end.
+
+        A process that is silent for long, because it hangs or was suspended, is named as what is in the way.
+        """
+        silent_s = time.monotonic() - self._heard_at
+        if silent_s < SILENT_S or self._process.returncode is not None:
+            return self._state
+        who = f"worker {self._number} (process {self._process.pid})"
+        return replace(self._state, stuck=f"{who} has not been heard of for {silent_s:.0f} s")
 
     def stop_refilling(self) -> None:
         """See `Worker.stop_refilling`."""
@@ -164,15 +178,30 @@ class ProcessWorker:
             del self._waiting[identifier]
 
     async def _read(self) -> None:
+        """Take its messages until it ends; whoever waits for an answer then learns that none will come."""
+        fault = None
+        try:
+            await self._read_messages()
+        except Exception as exc:
+            # Not one of ours any more; and if nobody read what it sends, all would wait for it for ever.
+            fault = f"what it sent cannot be read: {type(exc).__name__}: {str(exc)[:_LONGEST_QUOTE]}"
+            with suppress(ProcessLookupError):
+                self._process.kill()
+        await self._process.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await asyncio.shield(self._readers[1])
+        for future in (self._ready, *self._waiting.values()):
+            if not future.done() and not self._is_leaving:
+                future.set_exception(self._death(fault))
+
+    async def _read_messages(self) -> None:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
             if not line.endswith(b"\n"):
                 break  # it was killed while it wrote
-            try:
-                message = orjson.loads(line)
-            except ValueError:
-                self._process.kill()  # not one of ours any more
-                break
+            message = orjson.loads(line)
+            self._heard_at = time.monotonic()
             if "state" in message:
                 self._state = _STATE.validate_python(message["state"])
             if "say" in message:
@@ -182,13 +211,6 @@ class ProcessWorker:
             answer = self._waiting.get(message.get("id", 0))
             if answer is not None:
                 self._settle(answer, message.get("result"), message.get("error"))
-        await self._process.wait()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                await asyncio.shield(self._readers[1])
-        for future in (self._ready, *self._waiting.values()):
-            if not future.done() and not self._is_leaving:
-                future.set_exception(self._death())
 
     async def _read_stderr(self) -> None:
         assert self._process.stderr is not None
@@ -203,10 +225,10 @@ class ProcessWorker:
         else:
             future.set_exception(_ERRORS.get(error["kind"], RunError)(error["what"], hint=error["hint"]))
 
-    def _death(self) -> RunError:
+    def _death(self, fault: str | None = None) -> RunError:
         code = self._process.returncode
-        how = f"exit code {code}"
-        if code is not None and code < 0:
+        how = fault or f"exit code {code}"
+        if fault is None and code is not None and code < 0:
             how = signal.Signals(-code).name
         said = f"; it said last: {self._stderr[-1]}" if self._stderr else ""
         return RunError(
@@ -295,6 +317,11 @@ async def _answer(worker: LocalWorker, message: Mapping[str, Any], channel: Chan
             )
     except RouteNatorError as exc:
         channel.send(id=message["id"], error=to_wire(exc), state=asdict(worker.state()))
+    except Exception as exc:
+        # Whatever it is: a coordinator that hears nothing waits for ever.
+        traceback.print_exc()
+        error = RunError(f"worker {worker.number} failed: {type(exc).__name__}: {exc}", hint=_REPORT)
+        channel.send(id=message["id"], error=to_wire(error), state=asdict(worker.state()))
     else:
         channel.send(id=message["id"], result=result, state=asdict(worker.state()))
 

@@ -133,14 +133,19 @@ def plain_answer(body: dict[str, Any]) -> Reply:
     return Reply.text(last if isinstance(last, str) else last[0].get("text", ""), prompt_tokens=tokens)
 
 
-def vllm_metrics(running: int, waiting: int) -> str:
-    """The part of vLLM's ``/metrics`` that speaks of requests, as of two engines."""
+def vllm_metrics(running: int, waiting: int, deferred: int = 0) -> str:
+    """The part of vLLM's ``/metrics`` that speaks of requests, as of two engines: so many wait for capacity."""
     lines = ["# HELP vllm:num_requests_running Number of requests in model execution batches."]
-    for name, value in (("running", running), ("waiting", waiting)):
+    for name, labels, value in (
+        ("running", "", running),
+        ("waiting", "", waiting + deferred),
+        ("waiting_by_reason", ',reason="capacity"', waiting),
+        ("waiting_by_reason", ',reason="deferred"', deferred),
+    ):
         lines.append(f"# TYPE vllm:num_requests_{name} gauge")
         for engine, share in enumerate((value - value // 2, value // 2)):
-            lines.append(f'vllm:num_requests_{name}{{engine="{engine}",model_name="{{fake}}"}} {float(share)}')
-    return "\n".join([*lines, 'vllm:num_requests_waiting_by_reason{reason="capacity"} 99.0', ""])
+            lines.append(f'vllm:num_requests_{name}{{engine="{engine}",model_name="{{fake}}"{labels}}} {float(share)}')
+    return "\n".join([*lines, ""])
 
 
 class FakeEndpoint:

@@ -171,19 +171,20 @@ def test_status_of_a_run_that_still_loads_says_so(loading):
 
 
 @pytest.mark.parametrize("options", [("--wait",), ()])
-def test_a_run_that_still_loads_is_stopped_at_once_and_goes_on_later(loading, fake, options):
+def test_a_run_that_still_loads_is_stopped_at_once_and_begun_anew_later(loading, fake, options):
     files, child = loading
     stopped = files.run("stop", *options)
     assert stopped.code == 0, stopped.err
-    assert ("Stopped. `routenator resume" if options else "Stopping at once: it was loading") in stopped.err
+    assert ("Stopped before it had begun" if options else "Stopping at once: it was loading") in stopped.err
     ended = finish(child)
     assert ended.code == 130
     assert "Give the same command again" in ended.err
     assert not (files.run_dir / "control.sock").exists()
     fake.answer = WRITER.answer
+    files.recipe["rows"] = 20  # nothing is kept of a run that never began, its settings neither
     again = files.run()
     assert again.code == 0, again.err
-    assert len(files.rows()) == 30
+    assert len(files.rows()) == 20
 
 
 @pytest.mark.parametrize("command", [("status",), ("pause",), ("resume",), ("stop",), ("set", "--max-in-flight", "3")])

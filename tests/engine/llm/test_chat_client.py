@@ -13,7 +13,7 @@ from routenator.engine.config import Endpoint
 from routenator.engine.errors import AuthError, EndpointError, WrongModelError
 from routenator.engine.llm.connection import DisconnectedError, ReplyTooLargeError
 from routenator.engine.llm.transports import make_chat_client
-from routenator.engine.llm.wire import ask_models, send_chat
+from routenator.engine.llm.wire import ask_models, read_answer, send_chat
 
 BODY = json.dumps({"model": "fake", "messages": [{"role": "user", "content": "hello"}]}).encode()
 KEY = "sk-canary-7f3a"
@@ -239,6 +239,14 @@ async def test_bare_nan_and_half_surrogates_are_tolerated(connect):
         (choice,) = (await say(client)).choices
     assert choice.text == "a \\ud800 b \x00"
     assert choice.min_logprob == -2.5
+
+
+def test_numbers_that_no_float_and_no_database_holds_are_passed_over():
+    body = Reply.text("hi", model="fake").body
+    body["choices"][0]["logprobs"] = {"content": [{"logprob": -(10**400)}, {"logprob": True}, {"logprob": -3}]}
+    body["usage"] = {"prompt_tokens": 2**64 - 1, "completion_tokens": True}
+    answer = read_answer(json.dumps(body).encode(), "fake", None)
+    assert (answer.choices[0].min_logprob, answer.prompt_tokens, answer.completion_tokens) == (-3.0, 0, 0)
 
 
 @pytest.mark.fault(16)

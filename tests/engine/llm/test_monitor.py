@@ -15,6 +15,10 @@ def test_queue_is_summed_over_engines_and_nothing_else():
     assert read_queue(vllm_metrics(running=7, waiting=12).encode()) == (7, 12)
 
 
+def test_what_a_server_puts_off_for_another_reason_than_its_capacity_does_not_queue():
+    assert read_queue(vllm_metrics(running=1, waiting=0, deferred=4).encode()) == (1, 0)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -23,23 +23,30 @@ class StandIn:
 
     def __init__(self):
         self.asked = []
+        self.refusal = None
         self.now = make_state()
 
     def state(self):
         return self.now
 
+    def _note(self, what):
+        if self.refusal is not None:
+            raise self.refusal
+        self.asked.append(what)
+
     def pause(self):
-        self.asked.append("pause")
+        self._note("pause")
         self.now = replace(self.now, paused=True)
 
     def resume(self):
-        self.asked.append("resume")
+        self._note("resume")
 
     def stop(self):
-        self.asked.append("stop")
+        self._note("stop")
 
     def set_max_in_flight(self, max_in_flight):
-        self.asked.append(max_in_flight)
+        self._note(max_in_flight)
+        self.now = replace(self.now, max_in_flight=min(100, max_in_flight))
 
 
 @pytest.fixture
@@ -90,6 +97,15 @@ async def test_each_command_reaches_the_run_and_is_said_with_who_asked(run, said
     assert run.asked == ["pause", "resume", 128, "stop"]
     assert len(said) == 4
     assert all(f"process {os.getpid()}" in line for line in said)
+    assert "at most 100 from now on" in said[2] and "128 were asked for" in said[2], "what is, not what was asked for"
+
+
+async def test_what_the_run_refuses_is_not_said_as_if_it_were_done(run, said, tmp_path):
+    run.refusal = RunError("it still loads")
+    for request in ({"do": "pause"}, {"do": "resume"}, {"do": "set", "max_in_flight": 3}):
+        with pytest.raises(RunError, match="still loads"):
+            await asking(tmp_path, **request)
+    assert said == []
 
 
 async def test_the_socket_is_its_users_alone_and_gone_at_the_end(run, tmp_path):

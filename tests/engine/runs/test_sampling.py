@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from routenator.engine.errors import AuthError, DeadEndError, EndpointError, ImageError, WrongModelError
+from routenator.engine.errors import AuthError, DeadEndError, EndpointError, ImageError, RunError, WrongModelError
 from routenator.engine.runs.sampling import run_sample
 from routenator.engine.sample import Attempt, Candidate, Critique, Finding, SampleKey, Stratum
 from routenator.engine.traces.recording import SpanRecorder
@@ -52,6 +52,17 @@ async def test_a_samples_error_is_data_whether_raised_or_returned(error, verdict
     for record in (await raise_in_graph(error), await end_with(failure=error, decision="reject")):
         assert (record.verdict, record.error_class, record.error) == (verdict, error_class, error.what)
         assert record.stratum == STRATUM
+
+
+async def test_a_fault_of_ours_is_a_failed_sample_that_says_where():
+    record = await raise_in_graph(OverflowError("too large"))
+    assert (record.verdict, record.error_class) == ("failed", "internal")
+    assert record.error.startswith("OverflowError: too large at sampling.py:")
+
+
+async def test_an_error_of_the_run_stays_one():
+    with pytest.raises(RunError, match="disk"):
+        await raise_in_graph(RunError("the disk is full"))
 
 
 @pytest.mark.parametrize("error", [AuthError("no"), WrongModelError("another answers")])

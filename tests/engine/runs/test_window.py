@@ -101,6 +101,15 @@ async def test_a_dead_endpoint_does_not_hide_behind_a_route_that_needs_none(run_
     assert MAX_FAILURES_IN_A_ROW <= committed(run_dir).failed <= MAX_FAILURES_IN_A_ROW + 8
 
 
+async def test_a_fault_of_ours_in_every_sample_stops_the_run_and_asks_for_a_report(run_dir):
+    async def sample(key):
+        return record_of(key, "failed", error_class="internal")
+
+    with pytest.raises(RunError, match="25 text samples failed") as caught:
+        await run(run_dir, sample)
+    assert "report it" in caught.value.hint
+
+
 async def test_failures_that_are_not_the_endpoints_do_not_stop_a_run(run_dir):
     async def sample(key):
         return record_of(key, "failed", error_class="image")

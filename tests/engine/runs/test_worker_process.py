@@ -1,10 +1,14 @@
+import asyncio
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from routenator.engine.errors import AuthError, RunError
+from routenator.engine.runs import worker_process
+from routenator.engine.runs.states import WorkerState
 from routenator.engine.runs.worker import PassResult
-from routenator.engine.runs.worker_process import ProcessWorker
+from routenator.engine.runs.worker_process import ProcessWorker, serve_worker
 
 HEAD = "import json, sys\nsettings = json.loads(sys.stdin.readline())\nout = sys.stdout\n"
 TELL = "def tell(**m):\n    out.write(json.dumps(m) + '\\n')\n    out.flush()\n"
@@ -71,6 +75,60 @@ os.kill(os.getpid(), 9)
     with pytest.raises(RunError, match="ended unexpectedly"):
         await worker.run_pass(refills=True)
     await worker.close()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'tell(ready=True, state={"nonsense": 1})',
+        "out.write('no JSON\\n'); out.flush()",
+        'out.write("x" * (65 << 20) + "\\n"); out.flush()',
+    ],
+    ids=["no state", "no JSON", "a line without end"],
+)
+async def test_a_worker_that_cannot_be_understood_is_ended_and_named(tmp_path, words):
+    worker = await start(f"{words}\nsys.stdin.readline()\nsys.stdin.readline()", [], tmp_path)
+    async with asyncio.timeout(20):
+        with pytest.raises(RunError, match=r"worker 0 .* what it sent cannot be read"):
+            await worker.wait_ready()
+            await worker.run_pass(refills=True)
+        await worker.close()
+
+
+async def test_a_worker_that_is_silent_for_long_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker_process, "SILENT_S", 0.3)
+    script = """
+tell(ready=True, state={"number": 0, "pid": 5})
+for line in sys.stdin:
+    break
+"""
+    worker = await start(script, [], tmp_path)
+    await worker.wait_ready()
+    assert worker.state().stuck is None
+    await asyncio.sleep(0.4)
+    assert "has not been heard of for" in worker.state().stuck
+    await worker.close()
+
+
+async def test_an_error_that_nobody_foresaw_is_answered_as_well(capfd):
+    class Broken:
+        number = 1
+
+        async def run_pass(self, *, refills):
+            raise OverflowError("too large")
+
+        def state(self):
+            return WorkerState(1, 2)
+
+    answers = asyncio.Queue()
+    channel = SimpleNamespace(send=lambda **message: answers.put_nowait(message) if "id" in message else None)
+    messages = asyncio.StreamReader()
+    messages.feed_data(b'{"do": "pass", "id": 7, "refills": true}\n')
+    served = asyncio.create_task(serve_worker(Broken(), messages, channel))
+    answer = await asyncio.wait_for(answers.get(), 10)
+    served.cancel()
+    assert answer["id"] == 7 and answer["error"]["what"] == "worker 1 failed: OverflowError: too large"
+    assert "Traceback" in capfd.readouterr().err
 
 
 async def test_a_worker_that_cannot_load_says_why(tmp_path):
