@@ -79,6 +79,7 @@ def run(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_json: bool)
     from routenator.engine.cli.event_loop import run_async
     from routenator.engine.cli.execution import execute
     from routenator.engine.datasets.atomic_file import atomic_file
+    from routenator.engine.ledger.schema import database_path
     from routenator.engine.reports.building import report_on
     from routenator.engine.reports.html import render_html
     from routenator.engine.reports.terminal import print_summary
@@ -86,7 +87,10 @@ def run(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_json: bool)
     try:
         outcome = run_async(execute(inputs, run_dir, workers=workers, as_json=as_json))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        say(f"Stopped. Give the same command again to go on, or: routenator finalize {run_dir}")
+        if database_path(run_dir, 0).exists():
+            say(f"Stopped. Give the same command again to go on, or: routenator finalize {run_dir}")
+        else:
+            say("Stopped before it had begun, so nothing is kept: give its command again.")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if outcome.interrupted:
         say(

@@ -73,7 +73,7 @@ def head_lines(state: RunState) -> list[RenderableType]:
 
 
 def _eta(state: RunState) -> str:
-    return format_eta(None if state.paused else state.eta_s)
+    return format_eta(None if state.paused or state.phase == "stopping" else state.eta_s)
 
 
 def route_table(state: RunState) -> RenderableType:

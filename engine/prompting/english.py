@@ -21,7 +21,7 @@ _ING_NOUNS = frozenset(
 )
 # By sound: "a unicorn", "a ukulele", "a ufo"; "an hour", "an heirloom", "an 8-bit hero".
 _AN = re.compile(
-    r"(?!eu|ewe|once|one|ufo|uk|uni(?![mn])|usb|use|usu|ute|u[rst]i)[aeiou]|hour|honest|honor|heir|x-ray|8|1[18](?!\d)",
+    r"(?!eu|ewe|once|one|ufo|uk|uni(?![mn])|usb|use|usu|ute|uu|u[rst]i)[aeiou]|hour|honest|honor|heir|x-ray|8|1[18](?!\d)",
     re.IGNORECASE,
 )
 _DETERMINED = frozenset("a an any my our some that the this your".split())

@@ -178,7 +178,7 @@ def test_a_run_that_still_loads_is_stopped_at_once_and_begun_anew_later(loading,
     assert ("Stopped before it had begun" if options else "Stopping at once: it was loading") in stopped.err
     ended = finish(child)
     assert ended.code == 130
-    assert "Give the same command again" in ended.err
+    assert "so nothing is kept: give its command again" in ended.err
     assert not (files.run_dir / "control.sock").exists()
     fake.answer = WRITER.answer
     files.recipe["rows"] = 20  # nothing is kept of a run that never began, its settings neither

@@ -10,7 +10,7 @@ from routenator.engine.prompting.english import is_plural, is_uncountable, tidy,
 @pytest.mark.parametrize(
     "expected",
     """
-    a kite | an umbrella | a unicorn | a unicycle | an uninvited guest | an unmade bed | a ukulele | a ufo
+    a kite | an umbrella | a unicorn | a unicycle | an uninvited guest | an unmade bed | a ukulele | a ufo | a uuid
     a usb stick | a utensil | a european map | an egg | a one-way sign | an onion | an owl | an hour glass
     an hourglass | an honest face | an heirloom tomato | a house | a horse | an x-ray | a xylophone | an 8-bit hero
     an 18th birthday | an 80s party | an ice rink | an urban street | a user | an usher
