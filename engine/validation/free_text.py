@@ -85,6 +85,9 @@ def _opening_length(query: str, lexicon: Lexicon) -> int:
         rest = rest[len(need) :]
     at = len(words) - len(rest)
     at += features.request_length(rest, lexicon, asked)
+    # "got any icons" is "have you got any icons", cut short.
+    if at < len(words) - 1 and words[at] == "got" and words[at + 1] in _LEADING:
+        at += 1
     while 0 < at < len(words) and words[at] in _OPENING_WORDS:
         at += 1
     return parts[at].position if at < len(parts) else len(query.split())

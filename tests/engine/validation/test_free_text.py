@@ -17,6 +17,7 @@ WORDS = ("please can you make me a icon icons of red kite & - with find for i ne
         ("make an icon of a red kite please", "icon", "red kite"),
         ("birthday template for friends", "template", "birthday for friends"),
         ("can you find me photos of foxes?", "image", "foxes"),
+        ("got any baseball bat icons?", "icon", "baseball bat"),
         ("i need you to record a jingle", "icon", "jingle"),
         ("i need a kite icon", "icon", "kite"),
         ("i need record player photos", "image", "record player"),
