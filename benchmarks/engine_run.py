@@ -138,7 +138,6 @@ async def measure(
                     directory.layout,
                     [worker],
                     targets=meta.plan.expected_counts("route"),
-                    before={},
                     max_in_flight=in_flight,
                 )
                 with collect_seldom():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,12 +76,11 @@ async def execute(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_j
         count = min(wanted, directory.layout.ledgers)
         if workers is not None and count < workers:
             say(f"It was begun with {count} worker{'s' if count > 1 else ''}, and has as many at most.")
-        before = _count_samples(run_dir)
-        steering.delivered = before.get("accepted", {})
+        steering.delivered = _delivered(run_dir)
         async with ControlServer(run_dir, steering, say):
             async with hold_embedded(inputs.endpoints) as base_urls:
                 say("Loading the knowledge graph and checking the endpoints …")
-                async with _open_run(inputs, directory, base_urls, count, before) as coordinator:
+                async with _open_run(inputs, directory, base_urls, count) as coordinator:
                     steering.coordinator = coordinator
                     async with show_progress(coordinator.state, as_json=as_json):
                         with collect_seldom():
@@ -113,13 +112,9 @@ def default_workers(rows: int) -> int:
 
 @asynccontextmanager
 async def _open_run(
-    inputs: RunInputs,
-    directory: RunDirectory,
-    base_urls: BaseUrls,
-    count: int,
-    before: Mapping[str, Mapping[str, int]],
+    inputs: RunInputs, directory: RunDirectory, base_urls: BaseUrls, count: int
 ) -> AsyncIterator[Coordinator]:
-    """The run's coordinator with ``count`` workers, ready to begin; ``before``: see `Coordinator`."""
+    """The run's coordinator with ``count`` workers, ready to begin."""
     run_dir, recipe = directory.path, inputs.recipe
     files = raise_file_limit()
     max_in_flight, notice = fit_to_file_limit(recipe.max_in_flight, count, files)
@@ -151,7 +146,6 @@ async def _open_run(
             directory.layout,
             workers,
             targets=meta.plan.expected_counts("route"),
-            before=before,
             max_in_flight=max_in_flight,
             possible_in_flight=fit_to_file_limit(MAX_IN_FLIGHT, count, files)[0],
         )
@@ -202,10 +196,8 @@ async def _store_meta(run_dir: Path, meta: RunMeta) -> None:
         await writer.set_meta(**meta.to_meta(), route_targets=meta.plan.expected_counts("route"))
 
 
-def _count_samples(run_dir: Path) -> dict[str, dict[str, int]]:
-    """Verdict → route → samples that are there."""
-    found: dict[str, dict[str, int]] = {}
+def _delivered(run_dir: Path) -> dict[str, int]:
+    """Route → rows that are there."""
     with LedgerReader(run_dir) as reader:
-        for group in reader.tally("route", "verdict"):
-            found.setdefault(group["verdict"], {})[group["route"]] = group["samples"]
-    return found
+        groups = reader.tally("route", "verdict")
+    return {group["route"]: group["samples"] for group in groups if group["verdict"] == "accepted"}

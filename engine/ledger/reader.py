@@ -112,9 +112,9 @@ class LedgerReader:
         with readable_errors(self.path, ledger):
             return self._connections[ledger].execute(sql, parameters).fetchall()
 
-    def _fetch_all(self, sql: str, *parameters: Any) -> Iterator[sqlite3.Row]:
-        """Rows of all ledgers, one ledger after the other."""
-        for ledger in range(self.layout.ledgers):
+    def _fetch_all(self, sql: str, *parameters: Any, ledgers: Collection[int] | None = None) -> Iterator[sqlite3.Row]:
+        """Rows of all ledgers, or of these, one ledger after the other."""
+        for ledger in range(self.layout.ledgers) if ledgers is None else ledgers:
             yield from self._fetch(ledger, sql, *parameters)
 
     def _body(self, ledger: int, table: str, identifier: int) -> bytes:
@@ -308,8 +308,15 @@ class LedgerReader:
             name: row[name] for name in ("verdict", "error_class", "grounding", "duplicate_of", "trace_id")
         }
 
-    def tally(self, *columns: str, wanted: SampleFilter | None = None) -> list[dict[str, Any]]:
+    def tally(
+        self, *columns: str, wanted: SampleFilter | None = None, ledgers: Collection[int] | None = None
+    ) -> list[dict[str, Any]]:
         """Samples (every round counts) for each combination of ``columns``, which come from ``TOTAL_COLUMNS``.
+
+        Args:
+            columns: What is told apart.
+            wanted: Which samples count.
+            ledgers: Only those of these ledgers; ``None``: of all.
 
         Returns:
             The columns and ``samples`` of each group, ordered by the columns. One accepted sample is one delivered row.
@@ -320,7 +327,7 @@ class LedgerReader:
         where, parameters = (wanted or SampleFilter()).where()
         sql = f"SELECT {names}, sum(samples) AS samples FROM total WHERE {where} AND samples != 0 GROUP BY {names}"  # noqa: S608
         groups: dict[tuple[Any, ...], int] = {}
-        for *values, samples in self._fetch_all(sql, *parameters):
+        for *values, samples in self._fetch_all(sql, *parameters, ledgers=ledgers):
             groups[tuple(values)] = groups.get(tuple(values), 0) + samples
         ordered = sorted(groups, key=lambda values: [_order(value) for value in values])
         return [dict(zip(columns, values, strict=True)) | {"samples": groups[values]} for values in ordered]

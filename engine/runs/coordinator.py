@@ -31,7 +31,6 @@ class Coordinator:
         layout: How its slots are dealt to ledgers.
         workers: In the order of their numbers.
         targets: Route → planned rows.
-        before: Verdict → route → samples of earlier processes.
         max_in_flight: Samples at once over all workers.
         possible_in_flight: As many as may ever be asked for: what the limit of open files allows.
     """
@@ -44,7 +43,6 @@ class Coordinator:
         workers: Sequence[Worker],
         *,
         targets: Mapping[str, int],
-        before: Mapping[str, Mapping[str, int]],
         max_in_flight: int,
         possible_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
@@ -55,8 +53,6 @@ class Coordinator:
         self._workers = tuple(workers)
         self._targets = dict(targets)
         self._enough = recipe.enough
-        self._before = {verdict: Counter(before.get(verdict, {})) for verdict in ("accepted", "rejected", "failed")}
-        self._duplicates: Counter[str] = Counter()
         self._max_in_flight = max_in_flight
         self._possible_in_flight = possible_in_flight
         self._is_paused = False
@@ -96,15 +92,15 @@ class Coordinator:
     def state(self) -> RunState:
         """How the run does now."""
         workers = tuple(worker.state() for worker in self._workers)
-        delivered = self._count_delivered()
+        delivered = _sum(workers, lambda worker: worker.accepted)
         self._meter.see(delivered)
         return RunState(
             phase="stopping" if self.is_stopping else self._phase,
             planned=sum(self._targets.values()),
             targets=self._targets,
             delivered=dict(delivered),
-            rejected=dict(self._before["rejected"] + _sum(workers, lambda worker: worker.rejected) + self._duplicates),
-            failed=dict(self._before["failed"] + _sum(workers, lambda worker: worker.failed)),
+            rejected=dict(_sum(workers, lambda worker: worker.rejected)),
+            failed=dict(_sum(workers, lambda worker: worker.failed)),
             rate_s=self._meter.rate_s(),
             eta_s=self._meter.eta_s({route: rows - delivered[route] for route, rows in self._targets.items()}),
             max_in_flight=self._max_in_flight,
@@ -174,27 +170,20 @@ class Coordinator:
         """Tell the workers when the run has enough: none of them knows what the others have."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            if self._count_delivered().total() >= self._enough:
+            workers = [worker.state() for worker in self._workers]
+            if _sum(workers, lambda worker: worker.accepted).total() >= self._enough:
                 for worker in self._workers:
                     worker.stop_refilling()
 
-    def _count_delivered(self) -> Counter[str]:
-        """Route → rows that stand now."""
-        ours = _sum([worker.state() for worker in self._workers], lambda worker: worker.accepted)
-        delivered = self._before["accepted"] + ours
-        delivered.subtract(self._duplicates)
-        return delivered
-
     async def _reject_duplicates(self) -> None:
         """Reject all accepted rows but the first of each group of exact or near duplicates."""
-        found, routes = await asyncio.to_thread(_find_duplicates, self._run_dir, self._recipe.dedup.near_threshold)
+        found = await asyncio.to_thread(_find_duplicates, self._run_dir, self._recipe.dedup.near_threshold)
         if not found:
             return
         for number, worker in enumerate(self._workers):
             ledgers = ledgers_of(number, len(self._workers), self._layout)
             if own := owned(found, self._layout, ledgers):
                 await worker.mark_duplicates(own)
-        self._duplicates.update(routes)
 
 
 def _why_barren(results: Sequence[PassResult]) -> str | None:
@@ -210,16 +199,9 @@ def _sum(workers: Sequence[WorkerState], counts: Callable[[WorkerState], Mapping
     return total
 
 
-def _find_duplicates(run_dir: Path, near_threshold: float) -> tuple[list[Duplicate], Counter[str]]:
-    """Rows that repeat another, and how many of them each route wrote."""
+def _find_duplicates(run_dir: Path, near_threshold: float) -> list[Duplicate]:
+    """Rows that repeat another."""
     with LedgerReader(run_dir) as reader:
         rows = reader.accepted_columns("slot", "round", "query")
         keyed = ((SampleKey(slot, round), query) for slot, round, query in rows)
-        found = {
-            item.key: Duplicate(item.key, item.duplicate_of, item.kind)
-            for item in find_duplicates(keyed, near_threshold)
-        }
-        # A second look at the rows, where there are any: the first holds nothing of a row but its text.
-        routes = reader.accepted_columns("slot", "round", "route") if found else ()
-        written_by = Counter(route for slot, round, route in routes if SampleKey(slot, round) in found)
-    return list(found.values()), written_by
+        return [Duplicate(item.key, item.duplicate_of, item.kind) for item in find_duplicates(keyed, near_threshold)]

@@ -27,13 +27,13 @@ class LongSample:
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """One worker's own counts since it began, and what it has in hand.
+    """What stands in one worker's ledgers, and what it has in hand.
 
     Attributes:
         number: 0 to workers - 1.
-        accepted: Route → samples accepted by this worker; duplicates found later are not taken back here.
-        rejected: Route → samples rejected by this worker, every round counted.
-        failed: Route → samples that failed in this worker.
+        accepted: Route → accepted samples that are no duplicates, those of earlier processes included.
+        rejected: Route → rejected samples, every round and duplicates counted.
+        failed: Route → samples that failed.
         in_flight: Samples under way.
         max_in_flight: Its share of the run's limit.
         oldest: The samples that have been in flight for longest, oldest first; at most 10.

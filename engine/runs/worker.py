@@ -157,13 +157,14 @@ class LocalWorker:
         self._window = Window(runner.run_sample, self._put, share_of(max_in_flight, number, workers))
         self._keys: RefilledKeys | None = None
         self._writers: dict[int, LedgerWriter] = {}
-        self._counts: dict[str, Counter[str]] = {"accepted": Counter(), "rejected": Counter(), "failed": Counter()}
+        self._counts: dict[str, Counter[str]] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         for ledger in self.ledgers:
             writer = LedgerWriter(self._run_dir, self._window.fail, ledger, traces=self._recipe.traces)
             self._writers[ledger] = await self._stack.enter_async_context(writer)
+        self._count()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -193,6 +194,7 @@ class LocalWorker:
         """See `Worker.mark_duplicates`."""
         for ledger, found in group_by_ledger(duplicates, self._layout).items():
             await self._writers[ledger].mark_duplicates(found)
+        self._count()
 
     def state(self) -> WorkerState:
         """See `Worker.state`."""
@@ -230,6 +232,13 @@ class LocalWorker:
     def set_max_in_flight(self, max_in_flight: int) -> None:
         """See `Worker.set_max_in_flight`."""
         self._window.set_max_in_flight(max_in_flight)
+
+    def _count(self) -> None:
+        """Count what stands in the worker's ledgers, whichever process wrote it."""
+        self._counts = {"accepted": Counter(), "rejected": Counter(), "failed": Counter()}
+        with LedgerReader(self._run_dir) as reader:
+            for group in reader.tally("verdict", "route", ledgers=self.ledgers):
+                self._counts[group["verdict"]][group["route"]] += group["samples"]
 
     async def _put(self, record: SampleRecord) -> Any:
         return await self._writers[self._layout.ledger_of(record.key.slot)].put(record)

@@ -16,7 +16,7 @@ import time
 import traceback
 from asyncio.subprocess import Process
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any, Self
@@ -33,6 +33,8 @@ from routenator.engine.sample import SampleKey
 STATE_INTERVAL_S = 0.5
 SILENT_S = 10.0
 """Seconds without a word from a worker, which tells its state twice a second, from which it is said."""
+MAX_RESTARTS = 3
+"""Times that the process of a worker is started again after it was killed, in one run."""
 LEAVE_S = 3.0
 """Seconds that a worker has for its last commit when the run is left."""
 _REPORT = "This is a fault of routenator: please report it. What was committed is kept"
@@ -43,25 +45,43 @@ _ERRORS: dict[str, type[RouteNatorError]] = {kind.__name__: kind for kind in (Au
 
 _STATE = TypeAdapter(WorkerState)
 
+Spawn = Callable[[], Awaitable[Process]]
+"""Starts a worker's process and sends it its settings."""
+
 
 class ProcessWorker:
     """A `routenator.engine.runs.worker.Worker` whose samples run in another process.
 
+    A process that is killed, as by the kernel for want of memory, is started again `MAX_RESTARTS` times: what it had
+    committed stands, and the slots that it had in flight are open.
+
     Args:
         number: 0 to workers - 1.
-        process: The process; it has our pipes.
+        process: The process; it has our pipes and its settings.
+        spawn: Starts another one like it.
         say: Takes what the worker has to say.
     """
 
-    def __init__(self, number: int, process: Process, say: Callable[[str], None]) -> None:
+    def __init__(self, number: int, process: Process, spawn: Spawn, say: Callable[[str], None]) -> None:
         self._number = number
-        self._process = process
+        self._spawn = spawn
         self._say = say
         self._state = WorkerState(number, process.pid)
         self._ids = itertools.count(1)
+        self._restarts = 0
+        self._is_leaving = False
+        self._is_stopping = False
+        self._is_paused = False
+        self._has_enough = False
+        self._max_in_flight: int | None = None
+        self._adopt(process)
+
+    def _adopt(self, process: Process) -> None:
+        """From now on, ``process`` is the worker's."""
+        self._process = process
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
-        self._is_leaving = False
+        self._fault: str | None = None
         self._heard_at = time.monotonic()
         loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = loop.create_future()
@@ -85,17 +105,20 @@ class ProcessWorker:
             lock_descriptor: The run's lock, which the process holds as long as it lives.
             say: Takes what the worker has to say.
         """
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            pass_fds=(lock_descriptor,),
-            limit=_LONGEST_LINE_BYTES,
-        )
-        worker = cls(number, process, say)
-        worker._send(settings)
-        return worker
+
+        async def spawn() -> Process:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=(lock_descriptor,),
+                limit=_LONGEST_LINE_BYTES,
+            )
+            _write(process, settings)
+            return process
+
+        return cls(number, await spawn(), spawn, say)
 
     async def wait_ready(self) -> None:
         """Return when the worker has loaded all that it needs.
@@ -107,12 +130,13 @@ class ProcessWorker:
 
     async def run_pass(self, *, refills: bool) -> PassResult:
         """See `Worker.run_pass`."""
-        return PassResult(**await self._ask({"do": "pass", "refills": refills}))
+        self._has_enough = False
+        return PassResult(**await self._insist({"do": "pass", "refills": refills}))
 
     async def mark_duplicates(self, duplicates: Sequence[Duplicate]) -> None:
         """See `Worker.mark_duplicates`."""
         rows = [(item.key.slot, item.key.round, item.of, item.kind) for item in duplicates]
-        await self._ask({"do": "mark", "duplicates": rows})
+        await self._insist({"do": "mark", "duplicates": rows})
 
     def state(self) -> WorkerState:
         """The last state that came: at most `STATE_INTERVAL_S` old; after a pass, that of its end.
@@ -122,27 +146,31 @@ class ProcessWorker:
         silent_s = time.monotonic() - self._heard_at
         if silent_s < SILENT_S or self._process.returncode is not None:
             return self._state
-        who = f"worker {self._number} (process {self._process.pid})"
-        return replace(self._state, stuck=f"{who} has not been heard of for {silent_s:.0f} s")
+        return replace(self._state, stuck=f"{self._name()} has not been heard of for {silent_s:.0f} s")
 
     def stop_refilling(self) -> None:
         """See `Worker.stop_refilling`."""
+        self._has_enough = True
         self._send({"do": "enough"})
 
     def pause(self) -> None:
         """See `Worker.pause`."""
+        self._is_paused = True
         self._send({"do": "pause"})
 
     def resume(self) -> None:
         """See `Worker.resume`."""
+        self._is_paused = False
         self._send({"do": "resume"})
 
     def stop(self) -> None:
         """See `Worker.stop`."""
+        self._is_stopping = True
         self._send({"do": "stop"})
 
     def set_max_in_flight(self, max_in_flight: int) -> None:
         """See `Worker.set_max_in_flight`."""
+        self._max_in_flight = max_in_flight
         self._send({"do": "set", "max_in_flight": max_in_flight})
 
     async def close(self) -> None:
@@ -161,9 +189,36 @@ class ProcessWorker:
             await asyncio.gather(*self._readers, return_exceptions=True)
 
     def _send(self, message: Mapping[str, Any]) -> None:
-        assert self._process.stdin is not None
-        with suppress(OSError, RuntimeError):  # it has gone: `_read` says so to whoever waits
-            self._process.stdin.write(orjson.dumps(message) + b"\n")
+        _write(self._process, message)
+
+    async def _insist(self, message: dict[str, Any]) -> Any:
+        """`_ask`, and ask the process that takes its place if this one is killed."""
+        while True:
+            try:
+                return await self._ask(message)
+            except RunError:
+                code = self._process.returncode
+                was_killed = code is not None and code < 0 and self._fault is None
+                if not was_killed or self._is_stopping or self._restarts >= MAX_RESTARTS:
+                    raise
+            await self._start_again()
+            if self._has_enough and message["do"] == "pass":
+                message = message | {"refills": False}
+
+    async def _start_again(self) -> None:
+        self._restarts += 1
+        self._say(f"{self._name()} was ended by {self._signal()}: it is started again, and goes on where it stood.")
+        for reader in self._readers:
+            reader.cancel()
+        self._state = replace(self._state, in_flight=0, oldest=())
+        self._adopt(await self._spawn())
+        await self._ready
+        if self._max_in_flight is not None:
+            self._send({"do": "set", "max_in_flight": self._max_in_flight})
+        if self._is_paused:
+            self._send({"do": "pause"})
+        if self._is_stopping:
+            self._send({"do": "stop"})
 
     async def _ask(self, message: dict[str, Any]) -> Any:
         identifier = next(self._ids)
@@ -175,16 +230,15 @@ class ProcessWorker:
         try:
             return await answer
         finally:
-            del self._waiting[identifier]
+            self._waiting.pop(identifier, None)
 
     async def _read(self) -> None:
         """Take its messages until it ends; whoever waits for an answer then learns that none will come."""
-        fault = None
         try:
             await self._read_messages()
         except Exception as exc:
             # Not one of ours any more; and if nobody read what it sends, all would wait for it for ever.
-            fault = f"what it sent cannot be read: {type(exc).__name__}: {str(exc)[:_LONGEST_QUOTE]}"
+            self._fault = f"what it sent cannot be read: {type(exc).__name__}: {str(exc)[:_LONGEST_QUOTE]}"
             with suppress(ProcessLookupError):
                 self._process.kill()
         await self._process.wait()
@@ -193,7 +247,7 @@ class ProcessWorker:
                 await asyncio.shield(self._readers[1])
         for future in (self._ready, *self._waiting.values()):
             if not future.done() and not self._is_leaving:
-                future.set_exception(self._death(fault))
+                future.set_exception(self._death())
 
     async def _read_messages(self) -> None:
         assert self._process.stdout is not None
@@ -225,16 +279,27 @@ class ProcessWorker:
         else:
             future.set_exception(_ERRORS.get(error["kind"], RunError)(error["what"], hint=error["hint"]))
 
-    def _death(self, fault: str | None = None) -> RunError:
+    def _name(self) -> str:
+        return f"worker {self._number} (process {self._process.pid})"
+
+    def _signal(self) -> str | None:
+        """The signal that ended the process, if one did."""
         code = self._process.returncode
-        how = fault or f"exit code {code}"
-        if fault is None and code is not None and code < 0:
-            how = signal.Signals(-code).name
+        return signal.Signals(-code).name if code is not None and code < 0 else None
+
+    def _death(self) -> RunError:
+        how = self._fault or self._signal() or f"exit code {self._process.returncode}"
         said = f"; it said last: {self._stderr[-1]}" if self._stderr else ""
         return RunError(
-            f"worker {self._number} (process {self._process.pid}) ended unexpectedly: {how}{said}",
+            f"{self._name()} ended unexpectedly: {how}{said}",
             hint="Everything that it had committed is kept. Give the same command again to go on",
         )
+
+
+def _write(process: Process, message: Mapping[str, Any]) -> None:
+    assert process.stdin is not None
+    with suppress(OSError, RuntimeError):  # it has gone: its reader says so to whoever waits
+        process.stdin.write(orjson.dumps(message) + b"\n")
 
 
 class Channel:
@@ -272,7 +337,7 @@ async def read_messages() -> asyncio.StreamReader:
 async def serve_worker(worker: LocalWorker, messages: asyncio.StreamReader, channel: Channel) -> None:
     """Do what the coordinator asks until it says that this is the end."""
     tasks: set[asyncio.Task[None]] = {asyncio.create_task(_tell_state(worker, channel))}
-    channel.send(ready=True)
+    channel.send(ready=True, state=asdict(worker.state()))
     try:
         while line := await messages.readline():
             message = orjson.loads(line)

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from fakes.endpoint import FakeEndpoint, Reply, serve_in_thread
-from fakes.killing import ANSWER_S, committed, kill_and_finish
+from fakes.killing import ANSWER_S, check_ledgers, committed, kill_and_finish, kill_worker
 from fakes.run_files import TEXT_ONLY, finish, wait_until
 from fakes.writer import Writer, facts_of, generations, slowly
 
@@ -79,6 +79,22 @@ def test_resume_with_any_number_of_workers_makes_the_same_rows(run_files):
 @pytest.mark.timeout(300)
 def test_kill_9_of_workers_coordinator_or_both_loses_nothing_and_doubles_nothing(run_files):
     kill_and_finish(run_files, rows=60, kills=3, workers=2)
+
+
+@pytest.mark.fault(26)
+@pytest.mark.timeout(300)
+def test_a_run_goes_on_by_itself_when_one_of_its_workers_is_killed(run_files):
+    with serve(slowly(ANSWER_S)) as fake:
+        files = run_files(fake.base_url, recipe={"rows": 200, "max_in_flight": 4, "max_rounds": 8}, targets=TEXT_ONLY)
+        child = files.start("generate", "--workers", "2")
+        wait_until(lambda: len(generations(fake)) >= 20, child)
+        known = committed(files)
+        kill_worker(child)
+        ended = finish(child)
+    assert ended.code == 0, ended.err
+    assert "was ended by SIGKILL: it is started again" in " ".join(ended.err.split())
+    assert known.items() <= check_ledgers(files, known).items()
+    assert len(files.rows()) == 200
 
 
 @pytest.mark.fault(26)

@@ -8,7 +8,7 @@ from routenator.engine.errors import AuthError, RunError
 from routenator.engine.runs import worker_process
 from routenator.engine.runs.states import WorkerState
 from routenator.engine.runs.worker import PassResult
-from routenator.engine.runs.worker_process import ProcessWorker, serve_worker
+from routenator.engine.runs.worker_process import MAX_RESTARTS, ProcessWorker, serve_worker
 
 HEAD = "import json, sys\nsettings = json.loads(sys.stdin.readline())\nout = sys.stdout\n"
 TELL = "def tell(**m):\n    out.write(json.dumps(m) + '\\n')\n    out.flush()\n"
@@ -58,8 +58,38 @@ sys.stdin.readline()
     await worker.close()
 
 
+async def test_a_worker_that_is_killed_is_started_again_as_it_was(tmp_path):
+    script = f"""
+import os, pathlib
+marker = pathlib.Path({str(tmp_path / "killed")!r})
+tell(ready=True, state={{"number": 0, "pid": os.getpid(), "accepted": {{"text": 4}}}})
+heard = []
+for line in sys.stdin:
+    message = json.loads(line)
+    heard.append(message["do"])
+    if message["do"] == "pass" and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), 9)
+    if message["do"] == "pass":
+        tell(id=message["id"], result={{"samples": len(heard), "barren": str(message["refills"])}})
+    if message["do"] == "leave":
+        break
+"""
+    said = []
+    worker = await start(script, said, tmp_path)
+    await worker.wait_ready()
+    first = worker.state().pid
+    worker.set_max_in_flight(3)
+    worker.pause()
+    assert await worker.run_pass(refills=True) == PassResult(3, "True"), "set, pause and pass were sent again"
+    assert worker.state().pid != first and worker.state().accepted == {"text": 4}
+    [line] = said
+    assert line.startswith(f"worker 0 (process {first}) was ended by SIGKILL: it is started again")
+    await worker.close()
+
+
 @pytest.mark.parametrize("last_words", ["", 'out.write(\'{"state": {"num\'); out.flush()'])
-async def test_a_worker_that_is_killed_is_named_also_in_the_middle_of_a_line(tmp_path, last_words):
+async def test_a_worker_that_is_killed_again_and_again_is_named_also_in_the_middle_of_a_line(tmp_path, last_words):
     script = f"""
 import os
 tell(ready=True)
@@ -68,10 +98,12 @@ print("it hurts", file=sys.stderr, flush=True)
 {last_words}
 os.kill(os.getpid(), 9)
 """
-    worker = await start(script, [], tmp_path)
+    said = []
+    worker = await start(script, said, tmp_path)
     await worker.wait_ready()
     with pytest.raises(RunError, match=r"worker 0 .* ended unexpectedly: SIGKILL; it said last: it hurts"):
         await worker.run_pass(refills=True)
+    assert len(said) == MAX_RESTARTS
     with pytest.raises(RunError, match="ended unexpectedly"):
         await worker.run_pass(refills=True)
     await worker.close()
