@@ -162,7 +162,7 @@ def test_ctrl_c_before_the_first_sample_leaves_at_once(run_files, phase):
         ended = finish(child)
         assert time.monotonic() - sent < 5
         assert ended.code == 130
-        assert ended.err.rstrip().splitlines()[-1].startswith("Stopped.")
+        assert ended.err.rstrip().splitlines()[-1].startswith("Stopped before it had begun")
         fake.answer = WRITER.answer
         files.recipe["critique"] = {"judge_pairs": 4}
         assert files.run().code == 0

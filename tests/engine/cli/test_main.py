@@ -6,15 +6,15 @@ import sys
 from typer.testing import CliRunner
 
 from routenator.engine.cli.main import app
-from routenator.engine.domain import loading
+from routenator.graphs import sample
 
 
-def test_ctrl_c_is_answered_where_a_command_says_nothing_itself(monkeypatch, tmp_path):
+def test_ctrl_c_is_answered_where_a_command_says_nothing_itself(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loading, "load_pack", interrupted)
-    ended = CliRunner().invoke(app, ["validate", str(tmp_path)])
+    monkeypatch.setattr(sample, "build_graph", interrupted)
+    ended = CliRunner().invoke(app, ["graph"])
     assert (ended.exit_code, ended.stderr) == (130, "Stopped.\n")
 
 
