@@ -68,7 +68,9 @@ def test_a_run_goes_on_when_a_refusing_server_comes_back(run_files):
         for trace in traces_of(files, verdict="accepted")
         for request in trace["attempts"][0]["completion"]["requests"]
     ]
-    assert any("no connection" in (request["error"] or "") for request in requests)
+    # On a busy machine what was sent as the port closed may hang until it is seen to stall; nothing else is sent then.
+    errors = [request["error"] or "" for request in requests]
+    assert any("no connection" in error or "has answered none" in error for error in errors), errors
 
 
 @pytest.mark.fault(8)

@@ -170,8 +170,8 @@ async def test_breaker_lets_one_canary_through_and_goes_on_when_the_port_is_back
         calls = [asyncio.create_task(pool.complete("text", ask(str(n)))) for n in range(8)]
         while pool.trouble("text") is None:  # noqa: ASYNC110 (what a run does, too)
             await asyncio.sleep(0.01)
+        await fake.stop()  # what was out when the breaker opened has arrived, or never will
         refused = len(fake.requests)
-        await fake.stop()
         fake.answer = plain_answer
         await fake.start()
         replies = await asyncio.gather(*calls)
