@@ -76,14 +76,14 @@ def kill_and_finish(
                 time.sleep(rng.uniform(0.5, 4.0))
                 victim = "group"
             else:
-                wanted = len(generations(fake)) + rng.randint(1, rows // kills)
+                wanted = len(generations(fake)) + rng.randint(1, max(1, rows // kills // 2))
                 wait_until(lambda wanted=wanted: len(generations(fake)) >= wanted, child)
                 time.sleep(rng.uniform(0, 0.3))
                 victim = rng.choice(["group", "coordinator", "worker"])
             known |= committed(files)
             if _kill(child, victim, rng) == "worker":
-                # It is started again and the run goes on: another blow ends that, at any moment of it.
-                time.sleep(rng.uniform(0, 3.0))
+                # It is started again and the run goes on: another blow ends that, before the rows are all there.
+                time.sleep(rng.uniform(0, 0.3))
                 _kill(child, "group", rng)
             finish(child)
             known = check_ledgers(files, known)
