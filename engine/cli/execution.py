@@ -88,7 +88,7 @@ async def execute(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_j
                     steering.delivered = coordinator.state().delivered
                     steering.coordinator, steering.idle_phase = None, "writing"
                 if given_up is not None:
-                    last = f"Every sample of the last pass failed at its endpoint, the last with: {given_up}"
+                    last = f"Every sample of the last pass failed, the last with: {given_up}"
                     say(last, style="yellow")
                     say("Mend it and give the same command again: the open slots have rounds left.")
             interrupted = coordinator.is_stopping

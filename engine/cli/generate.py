@@ -87,7 +87,7 @@ def run(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_json: bool)
     try:
         outcome = run_async(execute(inputs, run_dir, workers=workers, as_json=as_json))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        if database_path(run_dir, 0).exists():
+        if database_path(run_dir).exists():
             say(f"Stopped. Give the same command again to go on, or: routenator finalize {run_dir}")
         else:
             say("Stopped before it had begun, so nothing is kept: give its command again.")

@@ -64,7 +64,7 @@ class Coordinator:
 
         A pass runs each open slot, and a slot whose sample was rejected again at once in its next round; once the run
         has the rows that are enough, only slots that never ran. Then exact and near duplicates of the whole run are
-        rejected and their slots are open again. A pass in which every sample failed at its endpoint is the last one:
+        rejected and their slots are open again. A pass in which every sample failed (`FailureWatch`) is the last one:
         the next would use up the slots' rounds for nothing.
 
         Returns:

@@ -30,12 +30,12 @@ Put = Callable[[SampleRecord], Awaitable[Any]]
 
 
 class FailureWatch:
-    """Notices that an endpoint is gone, within a pass over the open slots and from pass to pass.
+    """Notices that an endpoint is gone, or a fault of ours fails every sample, within a pass and from pass to pass.
 
     Attributes:
         samples: Samples of the pass under way that have ended.
-        barren: Why the pass under way is in vain: what its last sample failed with, while every one of them failed at
-            its endpoint.
+        barren: Why the pass under way is in vain: what its last sample failed with, while every one of them failed in
+            such a way.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class FailureWatch:
         self.barren = None
 
     def see(self, record: SampleRecord) -> None:
-        """Raise `RunError` when a route's endpoint has failed too many samples without one that it did not."""
+        """Raise `RunError` when too many samples of a route have failed in such a way, without one that did not."""
         self.samples += 1
         route = record.stratum.route
         if record.error_class not in _HINTS:

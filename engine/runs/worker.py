@@ -40,7 +40,7 @@ class PassResult:
 
     Attributes:
         samples: Samples that ended in it.
-        barren: What the last of them failed with, if every one failed at its endpoint.
+        barren: What the last of them failed with, if every one failed at its endpoint or by a fault of ours.
     """
 
     samples: int

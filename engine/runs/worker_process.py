@@ -197,8 +197,7 @@ class ProcessWorker:
             try:
                 return await self._ask(message)
             except RunError:
-                code = self._process.returncode
-                was_killed = code is not None and code < 0 and self._fault is None
+                was_killed = self._signal() is not None and self._fault is None
                 if not was_killed or self._is_stopping or self._restarts >= MAX_RESTARTS:
                     raise
             await self._start_again()
