@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from routenator.engine.display import show_line
-from routenator.engine.errors import NoRunError, RunError
+from routenator.engine.errors import RunError
 from routenator.engine.ledger.layout import Layout
 from routenator.engine.ledger.schema import (
     DATABASE_NAME,
@@ -67,7 +67,6 @@ class RunDirectory:
         *,
         identity: Mapping[str, Any],
         planned_rows: int,
-        details: Mapping[str, Any] | None = None,
         may_change: Collection[str] = (),
         ledgers: int = 1,
     ) -> Self:
@@ -78,7 +77,6 @@ class RunDirectory:
             identity: What makes it this run: the resolved recipe, the endpoints without secrets, the pack's digest.
                 JSON-able; kept under ``identity``.
             planned_rows: Slots of the plan.
-            details: More to keep beside it at creation, each key one entry of ``meta``, such as the resolved plan.
             may_change: Dotted keys of ``identity`` that may differ when a run is continued, with ``*`` as in a shell:
                 ``endpoints.*.max_in_flight``.
             ledgers: Databases of a new run, one for each worker that may write at the same time; a run that is
@@ -93,28 +91,10 @@ class RunDirectory:
         except OSError as exc:
             raise RunError(f"{path}: {exc.strerror}", hint="Choose a directory that can be written") from None
         try:
-            birth = _birth_certificate(identity, planned_rows, Layout.for_run(planned_rows, ledgers)) | dict(
-                details or {}
-            )
+            birth = _birth_certificate(identity, planned_rows, Layout.for_run(planned_rows, ledgers))
             with readable_errors(path):
                 created = _create_or_check(path, load_json(dump_json(birth)), may_change)
             return cls(path, lock, created, _check_ledgers(path))
-        except BaseException:
-            os.close(lock)
-            raise
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Lock a run that exists, whatever its identity: to finalize it, for instance.
-
-        Raises:
-            RunError: There is no run, another version wrote it, or another process runs it.
-        """
-        if not database_path(path).is_file():
-            raise NoRunError(f"no run at {path}", hint="Check the path of the run, or start it with `generate`")
-        lock = take_lock(path)
-        try:
-            return cls(path, lock, False, _check_ledgers(path))
         except BaseException:
             os.close(lock)
             raise

@@ -159,7 +159,7 @@ async def test_a_writer_that_waits_for_room_can_be_closed_and_claims_nothing_mor
     assert "full" in str(failures[0])
     assert all(future.done() for future in told.values())
     assert committed(told) == stored(path)
-    with RunDirectory.open(path) as run:
+    with RunDirectory.create_or_open(path, identity={}, planned_rows=SAMPLES) as run:
         assert run.layout.ledgers == 1
 
 
