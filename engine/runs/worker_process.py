@@ -27,12 +27,15 @@ from pydantic import TypeAdapter
 from routenator.engine.errors import AuthError, RouteNatorError, RunError, WrongModelError
 from routenator.engine.ledger.writer import Duplicate
 from routenator.engine.runs.states import WorkerState
+from routenator.engine.runs.window import DRAIN_S
 from routenator.engine.runs.worker import LocalWorker, PassResult
 from routenator.engine.sample import SampleKey
 
 STATE_INTERVAL_S = 0.5
 SILENT_S = 10.0
 """Seconds without a word from a worker, which tells its state twice a second, from which it is said."""
+STOP_LIMIT_S = DRAIN_S + SILENT_S
+"""Seconds that a worker has to answer once it is told to stop; then it hangs, and is ended."""
 MAX_RESTARTS = 3
 """Times that the process of a worker is started again after it was killed, in one run."""
 LEAVE_S = 3.0
@@ -107,14 +110,20 @@ class ProcessWorker:
         """
 
         async def spawn() -> Process:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                pass_fds=(lock_descriptor,),
-                limit=_LONGEST_LINE_BYTES,
-            )
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                    pass_fds=(lock_descriptor,),
+                    limit=_LONGEST_LINE_BYTES,
+                )
+            except OSError as exc:
+                raise RunError(
+                    f"no process can be started for worker {number}: {exc.strerror}",
+                    hint="Give the same command again, with fewer --workers",
+                ) from None
             _write(process, settings)
             return process
 
@@ -129,9 +138,15 @@ class ProcessWorker:
         await self._ready
 
     async def run_pass(self, *, refills: bool) -> PassResult:
-        """See `Worker.run_pass`."""
+        """See `Worker.run_pass`. One that ends while it stops has stopped: what it had committed stands."""
         self._has_enough = False
-        return PassResult(**await self._insist({"do": "pass", "refills": refills}))
+        try:
+            return PassResult(**await self._insist({"do": "pass", "refills": refills}))
+        except RunError as failure:
+            if not self._is_stopping or self._process.returncode is None:
+                raise
+            self._say(failure.what)
+            return PassResult(0, None)
 
     async def mark_duplicates(self, duplicates: Sequence[Duplicate]) -> None:
         """See `Worker.mark_duplicates`."""
@@ -167,6 +182,7 @@ class ProcessWorker:
         """See `Worker.stop`."""
         self._is_stopping = True
         self._send({"do": "stop"})
+        asyncio.get_running_loop().call_later(STOP_LIMIT_S, self._end_late)
 
     def set_max_in_flight(self, max_in_flight: int) -> None:
         """See `Worker.set_max_in_flight`."""
@@ -176,17 +192,34 @@ class ProcessWorker:
     async def close(self) -> None:
         """Let the process commit and leave; end it if it does not."""
         self._is_leaving = True
+        leaving = asyncio.create_task(self._leave())
+        try:
+            await asyncio.shield(leaving)
+        except asyncio.CancelledError:
+            await leaving  # a second Ctrl-C: it has its seconds all the same, and none of it stays behind
+            raise
+
+    async def _leave(self) -> None:
         self._send({"do": "leave"})
         try:
             async with asyncio.timeout(LEAVE_S):
                 await self._process.wait()
         except TimeoutError:
-            self._process.kill()
+            self._kill()
             await self._process.wait()
         finally:
             for reader in self._readers:
                 reader.cancel()
             await asyncio.gather(*self._readers, return_exceptions=True)
+
+    def _end_late(self) -> None:
+        if (self._waiting or not self._ready.done()) and self._fault is None:
+            self._fault = f"it did not stop within {STOP_LIMIT_S:.0f} s"
+            self._kill()
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
 
     def _send(self, message: Mapping[str, Any]) -> None:
         _write(self._process, message)
@@ -195,14 +228,19 @@ class ProcessWorker:
         """`_ask`, and ask the process that takes its place if this one is killed."""
         while True:
             try:
+                if self._may_start_again():
+                    await self._start_again()
                 return await self._ask(message)
             except RunError:
-                was_killed = self._signal() is not None and self._fault is None
-                if not was_killed or self._is_stopping or self._restarts >= MAX_RESTARTS:
+                if not self._may_start_again():
                     raise
-            await self._start_again()
             if self._has_enough and message["do"] == "pass":
                 message = message | {"refills": False}
+
+    def _may_start_again(self) -> bool:
+        """Whether it was killed, not by us, and there is something left for another process to do."""
+        was_killed = self._signal() is not None and self._fault is None
+        return was_killed and not self._is_stopping and self._restarts < MAX_RESTARTS
 
     async def _start_again(self) -> None:
         self._restarts += 1
@@ -238,12 +276,9 @@ class ProcessWorker:
         except Exception as exc:
             # Not one of ours any more; and if nobody read what it sends, all would wait for it for ever.
             self._fault = f"what it sent cannot be read: {type(exc).__name__}: {str(exc)[:_LONGEST_QUOTE]}"
-            with suppress(ProcessLookupError):
-                self._process.kill()
+            self._kill()
         await self._process.wait()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                await asyncio.shield(self._readers[1])
+        await asyncio.wait(self._readers[1:], timeout=1)  # its last words
         for future in (self._ready, *self._waiting.values()):
             if not future.done() and not self._is_leaving:
                 future.set_exception(self._death())

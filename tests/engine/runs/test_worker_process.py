@@ -109,6 +109,74 @@ os.kill(os.getpid(), 9)
     await worker.close()
 
 
+async def test_a_worker_whose_successor_is_killed_while_it_loads_is_started_once_more(tmp_path):
+    script = f"""
+import os, pathlib
+starts = pathlib.Path({str(tmp_path / "starts")!r})
+number = int(starts.read_text()) + 1 if starts.exists() else 1
+starts.write_text(str(number))
+if number == 2:
+    os.kill(os.getpid(), 9)
+tell(ready=True)
+message = json.loads(sys.stdin.readline())
+if number == 1:
+    os.kill(os.getpid(), 9)
+tell(id=message["id"], result={{"samples": number, "barren": None}})
+sys.stdin.readline()
+"""
+    said = []
+    worker = await start(script, said, tmp_path)
+    await worker.wait_ready()
+    assert await worker.run_pass(refills=True) == PassResult(3, None)
+    assert len(said) == 2
+    await worker.close()
+
+
+async def test_a_worker_that_is_killed_while_the_run_stops_has_stopped(tmp_path):
+    script = """
+import os
+tell(ready=True)
+for line in sys.stdin:
+    if json.loads(line)["do"] == "stop":
+        os.kill(os.getpid(), 2)
+"""
+    said = []
+    worker = await start("import signal\nsignal.signal(2, signal.SIG_DFL)\n" + script, said, tmp_path)
+    await worker.wait_ready()
+    at_work = asyncio.create_task(worker.run_pass(refills=True))
+    await asyncio.sleep(0.1)
+    worker.stop()
+    assert await asyncio.wait_for(at_work, 10) == PassResult(0, None)
+    assert "SIGINT" in said[0]
+    await worker.close()
+
+
+@pytest.mark.fault(34)
+async def test_a_worker_that_does_not_stop_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker_process, "STOP_LIMIT_S", 0.5)
+    said = []
+    worker = await start("tell(ready=True)\nfor line in sys.stdin:\n    pass", said, tmp_path)
+    await worker.wait_ready()
+    at_work = asyncio.create_task(worker.run_pass(refills=True))
+    await asyncio.sleep(0.1)
+    worker.stop()
+    assert await asyncio.wait_for(at_work, 10) == PassResult(0, None)
+    assert "it did not stop within" in said[0]
+    await worker.close()
+
+
+async def test_nothing_of_a_worker_stays_behind_when_its_end_is_cancelled(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker_process, "LEAVE_S", 0.5)
+    worker = await start("tell(ready=True)\nfor line in sys.stdin:\n    pass", [], tmp_path)
+    await worker.wait_ready()
+    closing = asyncio.create_task(worker.close())
+    await asyncio.sleep(0.1)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert worker._process.returncode == -9
+
+
 @pytest.mark.parametrize(
     "words",
     [
