@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,3 +31,19 @@ def run_files(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> C
         return RunFiles(tmp_path, {"base_url": base_url} | (endpoint or {}), **more)
 
     return make
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 20 MB; all but 3 MB are taken by the file ``ballast``."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    command = [str(mount), "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(disk)]
+    if mount is None or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("a small disk can only be mounted by root")
+    try:
+        (disk / "ballast").write_bytes(b"\1" * (18 << 20))
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

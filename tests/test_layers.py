@@ -17,6 +17,7 @@ FOUNDATIONS = (
     "digest",
     "folders",
     "lock_file",
+    "stop_signals",
     "display",
     "json_lines",
     "yaml_source",

@@ -17,8 +17,8 @@ from routenator.engine.ablation.estimate import estimate_step
 from routenator.engine.ablation.folder import AblationFolder
 from routenator.engine.ablation.steps import Step
 from routenator.engine.datasets.atomic_file import atomic_file
+from routenator.engine.stop_signals import stop_signals
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_EVERY_S = 0.1
 _TAIL_LINES = 12
 _TAIL_BYTES = 8_000
@@ -164,7 +164,7 @@ def _read_tail(log: Path, start: int) -> str:
 @contextmanager
 def _signals(tell: Callable[[], None]) -> Iterator[_Stop]:
     stop = _Stop(tell)
-    before = {number: signal.signal(number, stop.on_signal) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, stop.on_signal) for number in stop_signals()}
     try:
         yield stop
     finally:

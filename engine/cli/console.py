@@ -28,12 +28,17 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def print_json(value: Any) -> None:
     """Write ``value`` as one line of strict JSON (NaN becomes null) to standard output."""
+    sys.stdout.buffer.write(json_line(value))
+    sys.stdout.flush()
+
+
+def json_line(value: Any) -> bytes:
+    """``value`` as `print_json` writes it."""
     try:
         line = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
     except TypeError:  # a lone surrogate, which has no UTF-8 form: written as its escape
         line = json.dumps(value, separators=(",", ":")).encode()
-    sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.flush()
+    return line + b"\n"
 
 
 def write(text: str) -> None:

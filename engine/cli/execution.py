@@ -15,7 +15,7 @@ from routenator.engine.cli.garbage import collect_seldom
 from routenator.engine.cli.inputs import MAY_CHANGE, RunInputs
 from routenator.engine.cli.live import show_progress
 from routenator.engine.cli.services import Knowledge, connect, make_worker_runner, resolve_meta
-from routenator.engine.cli.steering import steered
+from routenator.engine.cli.steering import steer
 from routenator.engine.cli.worker import WorkerSettings, say_once, worker_command
 from routenator.engine.datasets.row import DatasetRow
 from routenator.engine.datasets.run_meta import RunMeta
@@ -60,8 +60,8 @@ async def execute(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_j
         RunError: The run is locked, changed, or cannot go on; what was committed stays.
     """
     wanted = workers or default_workers(inputs.recipe.rows)
+    steering = steer(inputs.recipe.rows)
     with (
-        steered(inputs.recipe.rows) as steering,
         RunDirectory.create_or_open(
             run_dir,
             identity=inputs.identity(),
@@ -91,18 +91,16 @@ async def execute(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_j
                     last = f"Every sample of the last pass failed, the last with: {given_up}"
                     say(last, style="yellow")
                     say("Mend it and give the same command again: the open slots have rounds left.")
-            interrupted = coordinator.is_stopping
-            counts = await asyncio.to_thread(_finish, run_dir, with_dataset=not interrupted)
-    return Outcome(counts.accepted, counts.planned, interrupted and counts.accepted < counts.planned)
+            counts = await asyncio.to_thread(_finish, run_dir, with_dataset=coordinator.is_done)
+    return Outcome(counts.accepted, counts.planned, interrupted=not coordinator.is_done)
 
 
 def _finish(run_dir: Path, *, with_dataset: bool) -> Counts:
     """Write the dataset, which takes minutes of a large run: a stop does without. How the slots stand."""
     with LedgerReader(run_dir) as reader:
-        counts = reader.counts()
-        if with_dataset or counts.accepted == counts.planned:
+        if with_dataset:
             write_dataset(map(DatasetRow.from_ledger, reader.accepted_rows()), run_dir / "dataset")
-    return counts
+        return reader.counts()
 
 
 def default_workers(rows: int) -> int:
@@ -172,7 +170,9 @@ async def _start_workers(
 
     async def close_all() -> None:
         # All at once: each has its last commit to make, and a second Ctrl-C leaves them few seconds.
-        await asyncio.gather(*(process.close() for process in found))
+        async with asyncio.TaskGroup() as group:
+            for process in found:
+                group.create_task(process.close())
 
     stack.push_async_callback(close_all)
     for number in range(count):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import redirect_stderr
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from routenator.engine.cli.ablate import ablate
+from routenator.engine.cli.background_stream import patient
 from routenator.engine.cli.check_endpoints import check_endpoints
 from routenator.engine.cli.console import EXIT_INTERRUPTED, EXIT_OK, friendly_errors, say, write
 from routenator.engine.cli.control import pause, resume, set_limits, stop
@@ -85,5 +87,5 @@ def main() -> None:
     # Before numpy is loaded: its threads cost the sentence model's small products seven times the CPU, and it is the
     # samples in flight that keep the cores busy.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with friendly_errors():
+    with patient(sys.stderr) as stderr, redirect_stderr(stderr), friendly_errors():
         app()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Literal
 
 from routenator.engine.cli.console import EXIT_INTERRUPTED, err, say
@@ -15,15 +13,14 @@ from routenator.engine.errors import RunError
 from routenator.engine.runs.coordinator import Coordinator
 from routenator.engine.runs.states import RunState
 from routenator.engine.runs.window import DRAIN_S
+from routenator.engine.stop_signals import stop_signals
 
 LEAVE_LIMIT_S = 4.0
 """Seconds that a second Ctrl-C leaves for the last commit."""
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""A terminal's Ctrl-C, a batch system's end, a lost session."""
 
 
 class Steering:
-    """First SIGINT, SIGTERM or SIGHUP: take nothing new. Second, or while nothing is in flight: leave at once.
+    """First stop signal: take nothing new. Second, or while nothing is in flight: leave at once.
 
     The control socket's commands come here too (`routenator.engine.runs.control.Controllable`). Made by the task that
     runs the run.
@@ -97,18 +94,16 @@ class Steering:
         asyncio.get_running_loop().call_later(LEAVE_LIMIT_S, _exit_now)
 
 
-@contextmanager
-def steered(planned: int) -> Iterator[Steering]:
-    """Stop signals go to the `Steering` of this task's run until the block ends."""
+def steer(planned: int) -> Steering:
+    """Stop signals go to the `Steering` of this task's run for as long as its event loop lives.
+
+    Not for less: when the run has ended or is left, the loop still waits for threads, and Ctrl-C must not hit that.
+    """
     loop = asyncio.get_running_loop()
     steering = Steering(planned)
-    for number in STOP_SIGNALS:
+    for number in stop_signals():
         loop.add_signal_handler(number, steering.on_signal)
-    try:
-        yield steering
-    finally:
-        for number in STOP_SIGNALS:
-            loop.remove_signal_handler(number)
+    return steering
 
 
 def _exit_now() -> None:

@@ -170,22 +170,28 @@ def _create_or_check(path: Path, birth: Mapping[str, Any], may_change: Collectio
         # ledgers are there by then.
         connection.execute("BEGIN IMMEDIATE")
         (user_version,) = connection.execute("PRAGMA user_version").fetchone()
-        if user_version == 0:
-            _create_other_ledgers(path, birth["layout"]["ledgers"], birth["run_id"])
+        created = bool(user_version == 0)
+        if created:
             create_tables(connection)
-            write_meta(connection, birth)
         else:
             check_version(connection, path)
-            stored, identity = read_meta(connection)["identity"], birth["identity"]
-            if changes := diff_identities(stored, identity, may_change):
-                raise RunError(
-                    f"{path} was started with other settings:\n" + "\n".join(f"  {change}" for change in changes),
-                    hint="Put them back to continue this run, or give another directory to start a new one",
-                )
-            if stored != identity:
+            stored, identity = read_meta(connection), birth["identity"]
+            if changes := diff_identities(stored["identity"], identity, may_change):
+                # One that was killed before it had its plan has begun nothing, and must not hold on to its settings.
+                has_samples = connection.execute("SELECT 1 FROM sample LIMIT 1").fetchone() is not None
+                created = stored.keys() <= birth.keys() and not has_samples
+                if not created:
+                    raise RunError(
+                        f"{path} was started with other settings:\n" + "\n".join(f"  {change}" for change in changes),
+                        hint="Put them back to continue this run, or give another directory to start a new one",
+                    )
+            elif stored["identity"] != identity:
                 write_meta(connection, {"identity": identity})
+        if created:
+            _create_other_ledgers(path, birth["layout"]["ledgers"], birth["run_id"])
+            write_meta(connection, birth)
         connection.execute("COMMIT")
-    return bool(user_version == 0)
+    return created
 
 
 def _create_other_ledgers(path: Path, ledgers: int, run_id: str) -> None:

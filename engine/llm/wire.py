@@ -21,6 +21,8 @@ from routenator.engine.llm.keys import scrub
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _VERSION_SUFFIX = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8}|\d{4})|:latest")
 _LONGEST_QUOTE = 300
+LONGEST_RETRY_AFTER_S = 30.0
+"""A server that asks for more is asked again after it: one wrong date must not end a run."""
 _LARGEST = 2**53
 """From here on, floats no longer hold every whole number."""
 
@@ -205,7 +207,7 @@ def error_of_status(reply: RawReply, asked_model: str, key: str | None) -> Endpo
 
 
 def read_retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by the Retry-After header, in either of its forms.
+    """Seconds to wait by the Retry-After header, in either of its forms; `LONGEST_RETRY_AFTER_S` at most.
 
     Source:
         RFC 9110, section 10.2.3.
@@ -220,7 +222,7 @@ def read_retry_after_s(headers: Mapping[str, str]) -> float | None:
             seconds = parsedate_to_datetime(value).timestamp() - time.time()
         except (ValueError, TypeError, OverflowError):
             return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return min(max(0.0, seconds), LONGEST_RETRY_AFTER_S) if math.isfinite(seconds) else None
 
 
 def quote(content: bytes, key: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from routenator.engine.config import Recipe
@@ -13,6 +14,7 @@ from routenator.engine.errors import RunError
 from routenator.engine.ledger.layout import Layout
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.ledger.writer import Duplicate
+from routenator.engine.runs.abandoning import do_unless, in_daemon_thread
 from routenator.engine.runs.control import MAX_IN_FLIGHT
 from routenator.engine.runs.progress import RateMeter
 from routenator.engine.runs.states import RunState, WorkerState
@@ -33,6 +35,9 @@ class Coordinator:
         targets: Route → planned rows.
         max_in_flight: Samples at once over all workers.
         possible_in_flight: As many as may ever be asked for: what the limit of open files allows.
+
+    Attributes:
+        is_done: Whether `fill` came to its end by itself; otherwise there may be duplicates among the rows.
     """
 
     def __init__(
@@ -46,7 +51,8 @@ class Coordinator:
         max_in_flight: int,
         possible_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
-        self.is_stopping = False
+        self.is_done = False
+        self._stopped = asyncio.Event()
         self._run_dir = run_dir
         self._recipe = recipe
         self._layout = layout
@@ -77,17 +83,25 @@ class Coordinator:
             while True:
                 self._phase = "generate"
                 results = await self._run_pass(refills=reader.counts().accepted < self._enough)
+                if not self.is_stopping:
+                    self._phase = "dedup"
+                    # Duplicates of a large run take minutes to find: whoever goes on with a stopped one finds them.
+                    await do_unless(self._stopped, self._reject_duplicates())
                 if self.is_stopping:
-                    # Duplicates of a large run take minutes to find: whoever goes on with it finds them.
                     return None
-                self._phase = "dedup"
-                await self._reject_duplicates()
-                if reader.counts().accepted >= self._enough:
-                    return None
-                if next(reader.open_slots(self._recipe.max_rounds), None) is None:
-                    return None
-                if (barren := _why_barren(results)) is not None:
+                is_filled = (
+                    reader.counts().accepted >= self._enough
+                    or next(reader.open_slots(self._recipe.max_rounds), None) is None
+                )
+                barren = None if is_filled else _why_barren(results)
+                if is_filled or barren is not None:
+                    self.is_done = True
                     return barren
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was stopped."""
+        return self._stopped.is_set()
 
     def state(self) -> RunState:
         """How the run does now."""
@@ -133,7 +147,7 @@ class Coordinator:
 
     def stop(self) -> None:
         """Begin nothing more; `fill` returns when what is in flight has ended or was given up."""
-        self.is_stopping = True
+        self._stopped.set()
         self._is_paused = False
         for worker in self._workers:
             worker.stop()
@@ -177,7 +191,8 @@ class Coordinator:
 
     async def _reject_duplicates(self) -> None:
         """Reject all accepted rows but the first of each group of exact or near duplicates."""
-        found = await asyncio.to_thread(_find_duplicates, self._run_dir, self._recipe.dedup.near_threshold)
+        find = partial(_find_duplicates, self._run_dir, self._recipe.dedup.near_threshold)
+        found = await in_daemon_thread(find)
         if not found:
             return
         for number, worker in enumerate(self._workers):

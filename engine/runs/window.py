@@ -77,6 +77,9 @@ class Window:
         put: Hands its record to the ledger.
         max_in_flight: Samples at once; `set_max_in_flight` changes it while the window is at work.
         drain_s: Seconds that the samples in flight have to end once the window is stopped.
+
+    Attributes:
+        drained: Set when that time is over.
     """
 
     def __init__(self, run_sample: RunSample, put: Put, max_in_flight: int, drain_s: float = DRAIN_S) -> None:
@@ -91,6 +94,7 @@ class Window:
         self._see: Callable[[SampleRecord], None] = lambda record: None
         self._has_keys = False
         self._is_stopping = False
+        self.drained = asyncio.Event()
         self._may_begin = asyncio.Event()
         self._may_begin.set()
         self._ended = asyncio.Event()
@@ -159,6 +163,7 @@ class Window:
         self._failed.set()
 
     def _give_up(self) -> None:
+        self.drained.set()
         for task in self._crew:
             task.cancel()
 

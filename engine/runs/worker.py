@@ -24,6 +24,7 @@ from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.ledger.writer import Duplicate, LedgerWriter
 from routenator.engine.llm.states import EndpointState
 from routenator.engine.routing.plan import Plan
+from routenator.engine.runs.abandoning import do_unless
 from routenator.engine.runs.ordering import PrefixOf, group_prefixes
 from routenator.engine.runs.refilling import RefilledKeys
 from routenator.engine.runs.states import LongSample, WorkerState
@@ -187,7 +188,8 @@ class LocalWorker:
                 self._see(record)
 
             await self._window.run(keys, see)
-        await asyncio.gather(*(writer.flush() for writer in self._writers.values()))
+        # On a full disk they wait for room, but not beyond the time that a run has to stop.
+        await do_unless(self._window.drained, self._flush())
         return PassResult(self._watch.samples, self._watch.barren)
 
     async def mark_duplicates(self, duplicates: Sequence[Duplicate]) -> None:
@@ -239,6 +241,9 @@ class LocalWorker:
         with LedgerReader(self._run_dir) as reader:
             for group in reader.tally("verdict", "route", ledgers=self.ledgers):
                 self._counts[group["verdict"]][group["route"]] += group["samples"]
+
+    async def _flush(self) -> None:
+        await asyncio.gather(*(writer.flush() for writer in self._writers.values()))
 
     async def _put(self, record: SampleRecord) -> Any:
         return await self._writers[self._layout.ledger_of(record.key.slot)].put(record)

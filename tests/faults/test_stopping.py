@@ -1,12 +1,16 @@
 """Ctrl-C, kill -9 and a second process, on the real command in a process of its own."""
 
+import os
 import random
 import signal
+import subprocess
+import sys
 import time
+from contextlib import suppress
 
 import pytest
 from fakes.endpoint import FakeEndpoint, Reply, serve_in_thread
-from fakes.killing import ANSWER_S, check_ledgers, committed, kill_and_finish
+from fakes.killing import ANSWER_S, check_ledgers, committed, kill_and_finish, kill_worker
 from fakes.run_files import TEXT_ONLY, finish, wait_until
 from fakes.writer import Writer, facts_of, generations, opening_of, slowly
 
@@ -140,6 +144,64 @@ def test_ctrl_c_twice_leaves_within_five_seconds_and_keeps_what_had_ended(run_fi
         check_ledgers(files, known)
         fake.answer = WRITER.answer
         assert files.run().code == 0
+
+
+@pytest.mark.fault(34)
+@pytest.mark.timeout(120)
+def test_one_ctrl_c_ends_a_run_whose_disk_is_full(run_files, small_disk):
+    with serve(WRITER.answer) as fake:
+        files = run_files(fake.base_url, recipe={"rows": 20_000, "max_in_flight": 64}, targets=TEXT_ONLY)
+        files.run_dir.symlink_to(small_disk / "run")
+        (small_disk / "run").mkdir()
+        child = files.start("generate", "--workers", "1")
+        wait_until(lambda: len(committed(files)) >= 20, child)
+        with suppress(OSError), (small_disk / "more").open("wb", buffering=0) as file:
+            while True:
+                file.write(b"\1" * 4_096)
+        wait_until(lambda: "no room on the disk" in files.run("status").out, child)
+        known = committed(files)
+        child.send_signal(signal.SIGTERM)
+        ended = finish(child, 40)
+        assert ended.code == 130, ended.err
+        (small_disk / "more").unlink()
+        check_ledgers(files, known)
+
+
+@pytest.mark.fault(34)
+def test_nohup_keeps_a_run_from_the_end_of_its_session(run_files):
+    with serve(slowly(ANSWER_S)) as fake:
+        files = run_files(fake.base_url, recipe={"rows": 40, "max_in_flight": 4}, targets=TEXT_ONLY)
+        child = files.start(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        wait_until(lambda: len(generations(fake)) >= 8, child)
+        child.send_signal(signal.SIGHUP)
+        ended = finish(child)
+    assert ended.code == 0, ended.err
+    assert len(files.rows()) == 40
+
+
+@pytest.mark.parametrize("words", ["are read by nobody", "have lost their reader"])
+def test_what_a_run_says_cannot_hold_it_up_or_end_it(run_files, words):
+    reader, writer = os.pipe()
+    with serve(slowly(ANSWER_S)) as fake:
+        files = run_files(fake.base_url, recipe={"rows": 60, "max_in_flight": 4}, targets=TEXT_ONLY)
+        arguments = files.arguments("generate", ("--workers", "2"))
+        command = [sys.executable, "-m", "routenator", *arguments]
+        child = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=writer, env=os.environ | files.environment, cwd=files.folder
+        )
+        wait_until(lambda: len(generations(fake)) >= 8, child)
+        if words == "are read by nobody":
+            os.set_blocking(writer, False)
+            with suppress(BlockingIOError):
+                while True:
+                    os.write(writer, b"x" * 64)
+            os.set_blocking(writer, True)
+        else:
+            os.close(reader)
+        kill_worker(child)  # there is something to be said
+        assert child.wait(100) == 0
+    os.close(writer)
+    assert len(files.rows()) == 60
 
 
 @pytest.mark.parametrize("phase", ["role checks", pytest.param("calibration", marks=pytest.mark.long)])

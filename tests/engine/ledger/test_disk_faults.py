@@ -80,22 +80,6 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 20 MB; all but 3 MB are taken by the file ``ballast``."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = shutil.which("mount")
-    command = [str(mount), "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(disk)]
-    if mount is None or subprocess.run(command, capture_output=True).returncode != 0:
-        pytest.skip("a small disk can only be mounted by root")
-    try:
-        (disk / "ballast").write_bytes(b"\1" * (18 * MEGABYTE))
-        yield disk
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
 async def until(condition):
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - a thread changes it
@@ -205,7 +189,7 @@ async def test_the_run_hears_at_once_that_its_writer_has_died_while_no_sample_en
     told = asyncio.get_running_loop().create_future()
     writer = LedgerWriter(tmp_path / "run", told.set_result)
     await writer.put(replace(make_record(0), error=object()))
-    assert isinstance(await asyncio.wait_for(told, 10), RunError)
+    assert isinstance(await asyncio.wait_for(told, 1), RunError)
     await writer.close()
 
 

@@ -15,6 +15,7 @@ from routenator.engine.errors import RunError
 from routenator.engine.ledger import LedgerReader, RunDirectory, running_pid
 from routenator.engine.ledger.layout import Layout
 from routenator.engine.ledger.run_directory import diff_identities
+from routenator.engine.ledger.schema import connect_writer, write_meta
 
 IDENTITY = {"recipe": {"rows": 500, "seed": 7}, "endpoints": {"a": {"model": "m", "max_in_flight": 8}}, "pack": "abc"}
 
@@ -26,6 +27,12 @@ run = RunDirectory.create_or_open(Path(sys.argv[1]), identity={"a": 1}, planned_
 print("held", flush=True)
 time.sleep(60)
 """
+
+
+def begin(path):
+    """As a run that has its plan."""
+    with closing(connect_writer(path)) as connection:
+        write_meta(connection, {"plan": {"seed": 7}})
 
 
 def go_on(path):
@@ -50,8 +57,18 @@ def test_tuples_in_the_identity_are_no_change(tmp_path):
         RunDirectory.create_or_open(tmp_path, identity={"urls": ("a", "b")}, planned_rows=1).close()
 
 
+def test_a_run_that_was_killed_before_it_had_its_plan_holds_on_to_no_settings(tmp_path):
+    RunDirectory.create_or_open(tmp_path, identity={"a": 1}, planned_rows=500, ledgers=3).close()
+    with RunDirectory.create_or_open(tmp_path, identity={"a": 2}, planned_rows=500, ledgers=2) as run:
+        assert run.created and run.layout.ledgers == 2
+    begin(tmp_path)
+    with pytest.raises(RunError, match="a: 2 → 1"):
+        RunDirectory.create_or_open(tmp_path, identity={"a": 1}, planned_rows=500)
+
+
 def test_a_changed_identity_is_refused_with_a_diff(tmp_path):
     RunDirectory.create_or_open(tmp_path, identity=IDENTITY, planned_rows=500).close()
+    begin(tmp_path)
     changed = {"recipe": {"rows": 600, "seed": 7, "new": True}, "endpoints": IDENTITY["endpoints"]}
     with pytest.raises(RunError) as caught:
         RunDirectory.create_or_open(tmp_path, identity=changed, planned_rows=600)
@@ -161,6 +178,7 @@ def test_a_start_that_was_killed_between_its_ledgers_is_begun_anew(tmp_path):
 
 def test_a_refused_open_gives_the_lock_back(tmp_path):
     RunDirectory.create_or_open(tmp_path, identity={"a": 1}, planned_rows=5).close()
+    begin(tmp_path)
     with pytest.raises(RunError):
         RunDirectory.create_or_open(tmp_path, identity={"a": 2}, planned_rows=5)
     assert running_pid(tmp_path) is None

@@ -1,13 +1,18 @@
 """What a coordinator tells of a run, and passes on to its workers."""
 
+import asyncio
+import threading
+
 import pytest
 
 from routenator.engine.config import Recipe
 from routenator.engine.errors import RunError
 from routenator.engine.ledger.layout import Layout
+from routenator.engine.ledger.run_directory import RunDirectory
+from routenator.engine.runs import coordinator as coordinator_module
 from routenator.engine.runs.coordinator import Coordinator
 from routenator.engine.runs.states import WorkerState
-from routenator.engine.runs.worker import share_of
+from routenator.engine.runs.worker import PassResult, share_of
 
 
 class StandIn:
@@ -32,6 +37,9 @@ class StandIn:
 
     def set_max_in_flight(self, max_in_flight):
         self.limit = max_in_flight
+
+    async def run_pass(self, *, refills):
+        return PassResult(0, None)
 
 
 @pytest.fixture
@@ -72,3 +80,24 @@ def test_a_run_that_stops_says_so_and_takes_no_other_wish(coordinator, workers):
             wish()
     coordinator.stop()
     assert workers[0].told == ["pause", "stop", "stop"]
+
+
+@pytest.mark.fault(34)
+async def test_a_stop_does_not_wait_for_duplicates_and_the_run_is_not_done(coordinator, tmp_path, monkeypatch):
+    RunDirectory.create_or_open(tmp_path, identity={}, planned_rows=20).close()
+    begun, released = threading.Event(), threading.Event()
+
+    def search(*args):
+        begun.set()
+        released.wait(30)
+        return []
+
+    monkeypatch.setattr(coordinator_module, "_find_duplicates", search)
+    filling = asyncio.create_task(coordinator.fill())
+    await asyncio.to_thread(begun.wait, 10)
+    coordinator.stop()
+    try:
+        assert await asyncio.wait_for(filling, 5) is None
+        assert not coordinator.is_done
+    finally:
+        released.set()

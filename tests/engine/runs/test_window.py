@@ -147,7 +147,7 @@ async def test_a_dead_writer_ends_the_window_while_every_sample_hangs(run_dir):
         with pytest.raises(RunError):
             await writer.set_meta(broken=object())  # nothing that JSON can hold: the writer's thread ends
         with pytest.raises(RunError, match="writer failed"):
-            await asyncio.wait_for(at_work, timeout=20)
+            await asyncio.wait_for(at_work, timeout=1)
     assert committed(run_dir).accepted == 0
 
 
