@@ -21,7 +21,8 @@ class DataFacts:
     """What an arm's models learnt from, as means over its seeds; ``nan``: not known.
 
     Attributes:
-        rows: Accepted rows.
+        rows: Rows that were learnt or chose the step. All else but ``steps`` is of those that were delivered, from
+            which these were drawn.
         accepted_share: Accepted samples by all samples.
         distinct_3: Distinct word 3-grams as a share of all.
         place_variance: Variance of the keyword's place (start 0, middle 0.5, end 1) in queries that name the category.
@@ -60,7 +61,8 @@ def read_data(done: Sequence[Step]) -> dict[str, DataFacts]:
 
 
 def _read_steps(model: Path) -> list[tuple[str, float]]:
-    return [("steps", json.loads((model / STATE_FILE).read_bytes())["steps"])]
+    state = json.loads((model / STATE_FILE).read_bytes())
+    return [("steps", state["steps"]), ("rows", state.get("rows", float("nan")))]  # rows: since trainings say it
 
 
 def _read_rows(run: Path) -> Mapping[str, float]:
@@ -71,7 +73,6 @@ def _read_rows(run: Path) -> Mapping[str, float]:
     words = sum(count * rows for length in report.lengths for count, rows in length.rows_by_words.items())
     distinct = report.diversity.distinct[3]
     return {
-        "rows": report.delivered,
         "accepted_share": report.delivered / samples if samples else float("nan"),
         "distinct_3": float("nan") if distinct is None else distinct,
         "place_variance": float(np.var(places)) if places else float("nan"),

@@ -88,12 +88,12 @@ def run_plan(steps: Sequence[Step], folder: AblationFolder, as_json: bool) -> Ou
 
 def _require_packages(steps: Sequence[Step], folder: AblationFolder, inputs: AblationInputs) -> None:
     """Say which packages are missing before hours of generation, not after."""
-    from routenator.engine.llm.embedded_models import find_model
+    from routenator.engine.llm.embedded_models import require_model
     from routenator.engine.training.base_model import TRAIN_PACKAGES, require_packages
 
     if any(step.kind == "generate" and folder.condition(step)[0] != "done" for step in steps):
         for model in sorted(inputs.embedded):
-            find_model(model)
+            require_model(model)
     if any(step.kind != "generate" and folder.condition(step)[0] != "done" for step in steps):
         quantized = ("bitsandbytes",) if inputs.plan.train.quantization == "nf4" else ()
         require_packages(*TRAIN_PACKAGES, *quantized)

@@ -140,7 +140,7 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
     if is_first_process():
         write_state(out, {**identity, "train_seconds": earlier_s})
     result = train_adapter(checkpoint, tokenizer, learnt, held_out, settings, out, say)
-    state = {**identity, "data": str(data), **to_state(result)}
+    state = {**identity, "data": str(data), "rows": len(rows), **to_state(result)}
     state["train_seconds"] += earlier_s
     state["processes"] = processes
     state["finished"] = not result.interrupted
@@ -152,7 +152,9 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
     write_loss_plot(result.history, out / "loss.png")
     if result.interrupted:
         return state
-    (out / "README.md").write_text(_card(settings, state, len(learnt.input_ids), len(held_out.input_ids)), "utf-8")
+    card = _card(settings, state, len(learnt.input_ids), len(held_out.input_ids))
+    for folder in (out, result.adapter):  # peft has left an empty form in the adapter's
+        (folder / "README.md").write_text(card, "utf-8")
     return state
 
 

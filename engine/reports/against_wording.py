@@ -7,7 +7,7 @@ import math
 from routenator.engine.reports.against import Against, AxisDistance
 from routenator.engine.reports.against_classifier import TwoSampleTest
 from routenator.engine.reports.against_figure import Figure
-from routenator.engine.reports.against_leakage import LeakCheck
+from routenator.engine.reports.against_leakage import LeakCheck, LeakTest
 from routenator.engine.reports.wording import NOTHING, percent, plain
 
 ORDER_LEGEND = (
@@ -29,9 +29,13 @@ def describe_leaks(against: Against) -> str:
 def describe_check(check: LeakCheck) -> str:
     """One set of texts on a line."""
     shown = [test for test in check.tests if test.is_leak] or check.tests[:3]
-    figures = "; ".join(f"{test.kind}: {test.found:,} (chance explains {test.allowed:,})" for test in shown)
+    figures = "; ".join(f"{test.kind}: {test.found:,} ({_describe_allowed(test)})" for test in shown)
     longest = f"longest {check.longest} words" if check.longest else "nothing longer"
     return f"{check.tests[0].of:,} {check.source}: {figures}; {longest}"
+
+
+def _describe_allowed(test: LeakTest) -> str:
+    return f"let pass: {test.allowed:,}" if test.is_let_pass else f"chance explains {test.allowed:,}"
 
 
 def describe_distance(distance: AxisDistance) -> str:

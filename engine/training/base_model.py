@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import logging
 import os
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,7 @@ def prepare_libraries() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", _LOG_LEVEL)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.filterwarnings("ignore", module=r"(torch|transformers|trl|peft|bitsandbytes)\b")
-    for name in ("torch", "bitsandbytes"):
+    for name in ("torch", "bitsandbytes", "huggingface_hub"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from transformers.utils import logging as transformers_logging
 
@@ -64,7 +66,8 @@ def resolve_checkpoint(model: str) -> str:
     path = Path(model).expanduser()
     if (path / "config.json").is_file():
         return str(path)
-    if path.exists() or model.startswith((".", "/", "~")) or model.count("/") != 1:
+    # A hub id looks like a path; where its first part is a folder here, a path was meant.
+    if model.startswith((".", "/", "~")) or model.count("/") != 1 or path.exists() or path.parent.exists():
         known = ", ".join(EMBEDDED_MODELS)
         fix = f"Give a folder with a config.json, a hub id such as org/name, or one of: {known}"
         raise InputError([Fault("model", f"{model} is no checkpoint", fix)])
@@ -73,13 +76,22 @@ def resolve_checkpoint(model: str) -> str:
 
 def _convert_embedded(name: str) -> Path:
     folder = cache_folder() / "checkpoints" / name
-    if (folder / "config.json").is_file():
-        return folder
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        # Two first trainings at once, or the processes of one, would write into each other's files.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "config.json").is_file():
+            _write_checkpoint(name, folder)
+    return folder
+
+
+def _write_checkpoint(name: str, folder: Path) -> None:
     require_packages("torch", "transformers", "gguf")
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     source = prepare_model(name)
     partial = folder.with_suffix(".tmp")
+    shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
     options = {"gguf_file": source.name}
     tokenizer = AutoTokenizer.from_pretrained(source.parent, **options)
     # Without dequantize the model refuses to be saved.
@@ -89,7 +101,6 @@ def _convert_embedded(name: str) -> Path:
     loaded.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     partial.replace(folder)
-    return folder
 
 
 def load_tokenizer(checkpoint: str) -> Any:

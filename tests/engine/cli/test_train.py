@@ -45,9 +45,11 @@ def test_training_leaves_adapter_plot_card_state_and_a_merged_checkpoint(files, 
     card = (folder / "README.md").read_text()
     assert "optimizer steps | 3 |" in card
     assert "4-bit NF4 with double quantization" in card
+    assert (folder / "adapter" / "README.md").read_text() == card
     state = json.loads((folder / "training.json").read_text())
     assert state["finished"]
     assert state["steps"] == 3
+    assert state["rows"] > 0
     assert json.loads(out)["steps"] == 3
     assert "step 3/3: loss" in err
     assert "0 min left" in err

@@ -3,12 +3,14 @@
 import base64
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import openai
 import pytest
@@ -67,6 +69,25 @@ def wait_until(happened: Callable[[], bool], timeout_s: float = 20.0) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_a_file_of_the_users_own_is_served_and_another_one_in_its_place_by_another_server(
+    cache: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "tuned.gguf"
+    own.symlink_to(prepare_model(MODEL))
+    with acquire_embedded(str(own), 1, threads=1, linger_s=0) as lease:
+        assert lease.model == str(own)
+        with urlopen(f"{lease.base_url}/models") as reply:
+            assert json.loads(reply.read())["data"][0]["id"] == str(own)
+        first = lease.log_path.parent.name
+    own.unlink()
+    shutil.copy(prepare_model(MODEL), own)
+    with acquire_embedded(str(own), 1, threads=1, linger_s=0) as lease:
+        assert lease.log_path.parent.name != first
+    own.unlink()
+    with pytest.raises(ConfigError, match="there is no file"):
+        acquire_embedded(str(own))
 
 
 def test_an_unknown_model_is_the_users_fault() -> None:

@@ -13,6 +13,14 @@ def test_a_folder_that_holds_no_model_is_refused(tmp_path):
         resolve_checkpoint(str(tmp_path))
 
 
+def test_a_mistyped_path_is_not_looked_for_at_the_hub(tmp_path, monkeypatch):
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert resolve_checkpoint("org/name") == "org/name"
+    with pytest.raises(InputError, match="models/missing is no checkpoint"):
+        resolve_checkpoint("models/missing")
+
+
 def test_an_adapter_is_used_on_the_rounded_weights_that_it_was_learnt_on(tmp_path):
     torch = pytest.importorskip("torch", reason=NEEDS)
     pytest.importorskip("bitsandbytes", reason=NEEDS)
