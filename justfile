@@ -55,9 +55,10 @@ wheel-smoke:
 ci-smoke: setup
     bash scripts/run_smoke.sh
 
-# What a sample costs, beside the bare SDK, against a fake vLLM: about eight minutes.
+# What a sample costs, beside the bare SDK and as rows grow, against a fake vLLM: eight minutes and ten. ARGS: a part of it.
 bench *ARGS: setup-dev
     {{ python }} benchmarks/throughput.py {{ ARGS }}
+    {{ if ARGS == "" { python + " benchmarks/throughput.py --rows-growth" } else { "" } }}
 
 # A run directory of a million rows in FOLDER, filled through the ledger's own writer (6 minutes, 2 GB), and what it costs to look into it.
 bench-million FOLDER="/tmp/routenator-million": setup-dev

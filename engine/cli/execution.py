@@ -91,8 +91,9 @@ async def execute(inputs: RunInputs, run_dir: Path, *, workers: int | None, as_j
                     last = f"Every sample of the last pass failed, the last with: {given_up}"
                     say(last, style="yellow")
                     say("Mend it and give the same command again: the open slots have rounds left.")
-            counts = await asyncio.to_thread(_finish, run_dir, with_dataset=coordinator.is_done)
-    return Outcome(counts.accepted, counts.planned, interrupted=not coordinator.is_done)
+            interrupted = coordinator.is_stopping
+            counts = await asyncio.to_thread(_finish, run_dir, with_dataset=not interrupted)
+    return Outcome(counts.accepted, counts.planned, interrupted)
 
 
 def _finish(run_dir: Path, *, with_dataset: bool) -> Counts:

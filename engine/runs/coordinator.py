@@ -35,9 +35,6 @@ class Coordinator:
         targets: Route → planned rows.
         max_in_flight: Samples at once over all workers.
         possible_in_flight: As many as may ever be asked for: what the limit of open files allows.
-
-    Attributes:
-        is_done: Whether `fill` came to its end by itself; otherwise there may be duplicates among the rows.
     """
 
     def __init__(
@@ -51,7 +48,6 @@ class Coordinator:
         max_in_flight: int,
         possible_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
-        self.is_done = False
         self._stopped = asyncio.Event()
         self._run_dir = run_dir
         self._recipe = recipe
@@ -89,18 +85,16 @@ class Coordinator:
                     await do_unless(self._stopped, self._reject_duplicates())
                 if self.is_stopping:
                     return None
-                is_filled = (
-                    reader.counts().accepted >= self._enough
-                    or next(reader.open_slots(self._recipe.max_rounds), None) is None
-                )
-                barren = None if is_filled else _why_barren(results)
-                if is_filled or barren is not None:
-                    self.is_done = True
+                if reader.counts().accepted >= self._enough:
+                    return None
+                if next(reader.open_slots(self._recipe.max_rounds), None) is None:
+                    return None
+                if (barren := _why_barren(results)) is not None:
                     return barren
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it was stopped."""
+        """Whether it was stopped: what `fill` left may hold duplicates."""
         return self._stopped.is_set()
 
     def state(self) -> RunState:

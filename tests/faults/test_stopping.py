@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from fakes.endpoint import FakeEndpoint, Reply, serve_in_thread
@@ -117,6 +118,25 @@ def test_ctrl_c_drains_commits_and_says_how_to_go_on(run_files):
         again = files.run()
         assert again.code == 0, again.err
     assert len(files.rows()) == 60
+
+
+@pytest.mark.fault(34)
+def test_a_run_that_is_stopped_with_all_its_rows_has_its_duplicates_to_find(run_files):
+    def answer(body):
+        reply = slowly(ANSWER_S)(body)
+        return replace(reply, delay_s=1.0) if facts_of(body) is not None and len(generations(fake)) == 8 else reply
+
+    with serve(answer) as fake:
+        files = run_files(fake.base_url, recipe={"rows": 8, "max_in_flight": 2}, targets=TEXT_ONLY)
+        child = files.start()
+        wait_until(lambda: len(generations(fake)) >= 8, child)
+        child.send_signal(signal.SIGINT)
+        ended = finish(child)
+        assert ended.code == 130, ended.err
+        assert files.query("SELECT count(*) FROM sample WHERE verdict = 'accepted'") == [(8,)]
+        assert not (files.run_dir / "dataset").exists()
+        assert files.run().code == 0
+    assert len(files.rows()) == 8
 
 
 @pytest.mark.fault(34)

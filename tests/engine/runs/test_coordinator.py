@@ -83,7 +83,7 @@ def test_a_run_that_stops_says_so_and_takes_no_other_wish(coordinator, workers):
 
 
 @pytest.mark.fault(34)
-async def test_a_stop_does_not_wait_for_duplicates_and_the_run_is_not_done(coordinator, tmp_path, monkeypatch):
+async def test_a_stop_does_not_wait_for_duplicates(coordinator, tmp_path, monkeypatch):
     RunDirectory.create_or_open(tmp_path, identity={}, planned_rows=20).close()
     begun, released = threading.Event(), threading.Event()
 
@@ -98,6 +98,6 @@ async def test_a_stop_does_not_wait_for_duplicates_and_the_run_is_not_done(coord
     coordinator.stop()
     try:
         assert await asyncio.wait_for(filling, 5) is None
-        assert not coordinator.is_done
+        assert coordinator.is_stopping
     finally:
         released.set()
