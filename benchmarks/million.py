@@ -146,16 +146,15 @@ async def fill(path: Path, rows: int, leave_open: int) -> None:
         lambda stratum: pack.spec.categories[stratum.category].keywords[stratum.language],
     )
     identity = inputs.identity()
-    details = RunMeta.from_pack(pack, plan).to_meta() | {"route_targets": plan.expected_counts("route")}
+    meta = RunMeta.from_pack(pack, plan).to_meta() | {"route_targets": plan.expected_counts("route")}
     done, began = 0, time.monotonic()
 
     def fail(failure: BaseException) -> None:
         raise SystemExit(str(failure))
 
-    with RunDirectory.create_or_open(
-        path, identity=identity, planned_rows=rows, details=details, ledgers=LEDGERS
-    ) as directory:
+    with RunDirectory.create_or_open(path, identity=identity, planned_rows=rows, ledgers=LEDGERS) as directory:
         writers = [LedgerWriter(path, fail, ledger) for ledger in range(directory.layout.ledgers)]
+        await writers[0].set_meta(**meta)
         with LedgerReader(path) as reader:
             for _ in range(MAX_ROUNDS + 1):
                 for key in reader.open_slots(MAX_ROUNDS):

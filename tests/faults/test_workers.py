@@ -148,7 +148,13 @@ def test_few_open_files_lower_the_concurrency_and_say_so(run_files):
 def test_a_signal_to_the_whole_group_drains_the_run(run_files, number):
     with serve(slowly(ANSWER_S)) as fake:
         files = run_files(fake.base_url, recipe={"rows": 400, "max_in_flight": 4}, targets=TEXT_ONLY)
-        child = files.start("generate", "--workers", "2", start_new_session=True)
+        child = files.start(
+            "generate",
+            "--workers",
+            "2",
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # these tests may run under nohup
+        )
         wait_until(lambda: len(generations(fake)) >= 8, child)
         os.killpg(child.pid, number)
         ended = finish(child)

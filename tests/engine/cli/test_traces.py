@@ -37,13 +37,13 @@ def run_dir(tmp_path_factory):
     async def write():
         failures = []
         async with LedgerWriter(path, failures.append) as writer:
+            await writer.set_meta(route_targets={"text": 20, "vision": 10, "heuristic": 10})
             for slot in range(30):
                 await writer.put(make_record(slot, verdict=VERDICTS[slot % 3]))
             await writer.put(make_record(1, 1, "accepted"))
         assert failures == []
 
-    details = {"route_targets": {"text": 20, "vision": 10, "heuristic": 10}}
-    with RunDirectory.create_or_open(path, identity={"a": 1}, planned_rows=40, details=details):
+    with RunDirectory.create_or_open(path, identity={"a": 1}, planned_rows=40):
         asyncio.run(write())
     return path
 
@@ -168,7 +168,7 @@ def test_status_says_how_far_a_run_is(run_dir):
 
 
 def test_status_names_the_process_that_runs(run_dir):
-    with RunDirectory.open(run_dir):
+    with RunDirectory.create_or_open(run_dir, identity={"a": 1}, planned_rows=40):
         assert json.loads(run("status", run_dir, "--json").stdout)["running_pid"] == os.getpid()
         assert f"running, process {os.getpid()}" in run("status", run_dir).stdout
 

@@ -205,7 +205,10 @@ def test_a_run_that_does_not_say_what_it_is_cannot_be_repaired(whole, tmp_path):
 def test_a_run_in_use_is_not_repaired(whole, tmp_path):
     path = tmp_path / "run"
     shutil.copytree(whole, path)
-    with RunDirectory.open(path), pytest.raises(RunError, match="in use"):
+    with (
+        RunDirectory.create_or_open(path, identity={}, planned_rows=PLANNED),
+        pytest.raises(RunError, match="in use"),
+    ):
         repair_run(path)
 
 
