@@ -26,7 +26,7 @@ from routenator.engine.ledger.layout import Layout
 from routenator.engine.ledger.reader import LedgerReader
 from routenator.engine.runs.file_limit import raise_file_limit
 from routenator.engine.runs.worker import LocalWorker
-from routenator.engine.runs.worker_process import Channel, read_messages, serve_worker, to_wire
+from routenator.engine.runs.worker_serving import Channel, read_messages, serve_worker, to_wire
 
 ECHO_S = 20.0
 

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import signal
-import sys
 import time
-import traceback
 from asyncio.subprocess import Process
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import orjson
@@ -28,10 +25,8 @@ from routenator.engine.errors import AuthError, RouteNatorError, RunError, Wrong
 from routenator.engine.ledger.writer import Duplicate
 from routenator.engine.runs.states import WorkerState
 from routenator.engine.runs.window import DRAIN_S
-from routenator.engine.runs.worker import LocalWorker, PassResult
-from routenator.engine.sample import SampleKey
+from routenator.engine.runs.worker import PassResult
 
-STATE_INTERVAL_S = 0.5
 SILENT_S = 10.0
 """Seconds without a word from a worker, which tells its state twice a second, from which it is said."""
 STOP_LIMIT_S = DRAIN_S + SILENT_S
@@ -40,8 +35,7 @@ MAX_RESTARTS = 3
 """Times that the process of a worker is started again after it was killed, in one run."""
 LEAVE_S = 3.0
 """Seconds that a worker has for its last commit when the run is left."""
-_REPORT = "This is a fault of routenator: please report it. What was committed is kept"
-_LONGEST_LINE_BYTES = 1 << 26
+LONGEST_LINE_BYTES = 1 << 26
 _STDERR_LINES = 15
 _LONGEST_QUOTE = 200
 _ERRORS: dict[str, type[RouteNatorError]] = {kind.__name__: kind for kind in (AuthError, WrongModelError, RunError)}
@@ -117,7 +111,7 @@ class ProcessWorker:
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.PIPE,
                     pass_fds=(lock_descriptor,),
-                    limit=_LONGEST_LINE_BYTES,
+                    limit=LONGEST_LINE_BYTES,
                 )
             except OSError as exc:
                 raise RunError(
@@ -334,97 +328,3 @@ def _write(process: Process, message: Mapping[str, Any]) -> None:
     assert process.stdin is not None
     with suppress(OSError, RuntimeError):  # it has gone: its reader says so to whoever waits
         process.stdin.write(orjson.dumps(message) + b"\n")
-
-
-class Channel:
-    """The worker process's own end: lines to the coordinator on what was its standard output.
-
-    From now on, whatever else is printed goes to standard error: a stray line must not look like a message.
-    """
-
-    def __init__(self) -> None:
-        self._descriptor = os.dup(1)
-        os.dup2(2, 1)
-
-    def send(self, **message: Any) -> None:
-        """One message. A coordinator that has gone ends this process."""
-        data = orjson.dumps(message) + b"\n"
-        try:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-        except OSError:
-            os._exit(1)
-
-    def say(self, text: str) -> None:
-        """One line for the person at the terminal."""
-        self.send(say=text)
-
-
-async def read_messages() -> asyncio.StreamReader:
-    """What the coordinator sends, as a stream of lines."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=_LONGEST_LINE_BYTES)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
-    return reader
-
-
-async def serve_worker(worker: LocalWorker, messages: asyncio.StreamReader, channel: Channel) -> None:
-    """Do what the coordinator asks until it says that this is the end."""
-    tasks: set[asyncio.Task[None]] = {asyncio.create_task(_tell_state(worker, channel))}
-    channel.send(ready=True, state=asdict(worker.state()))
-    try:
-        while line := await messages.readline():
-            message = orjson.loads(line)
-            match message["do"]:
-                case "pass" | "mark":
-                    task = asyncio.create_task(_answer(worker, message, channel))
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
-                case "enough":
-                    worker.stop_refilling()
-                case "pause":
-                    worker.pause()
-                case "resume":
-                    worker.resume()
-                case "stop":
-                    worker.stop()
-                case "set":
-                    worker.set_max_in_flight(message["max_in_flight"])
-                case "leave":
-                    return
-        os._exit(1)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _tell_state(worker: LocalWorker, channel: Channel) -> None:
-    while True:
-        channel.send(state=asdict(worker.state()))
-        await asyncio.sleep(STATE_INTERVAL_S)
-
-
-async def _answer(worker: LocalWorker, message: Mapping[str, Any], channel: Channel) -> None:
-    try:
-        result = None
-        if message["do"] == "pass":
-            result = asdict(await worker.run_pass(refills=message["refills"]))
-        else:
-            await worker.mark_duplicates(
-                [Duplicate(SampleKey(slot, round), of, kind) for slot, round, of, kind in message["duplicates"]]
-            )
-    except RouteNatorError as exc:
-        channel.send(id=message["id"], error=to_wire(exc), state=asdict(worker.state()))
-    except Exception as exc:
-        # Whatever it is: a coordinator that hears nothing waits for ever.
-        traceback.print_exc()
-        error = RunError(f"worker {worker.number} failed: {type(exc).__name__}: {exc}", hint=_REPORT)
-        channel.send(id=message["id"], error=to_wire(error), state=asdict(worker.state()))
-    else:
-        channel.send(id=message["id"], result=result, state=asdict(worker.state()))
-
-
-def to_wire(error: RouteNatorError) -> dict[str, Any]:
-    """An error as a message holds it."""
-    return {"kind": type(error).__name__, "what": error.what, "hint": error.hint}

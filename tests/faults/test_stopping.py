@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 from fakes.endpoint import FakeEndpoint, Reply, serve_in_thread
-from fakes.killing import ANSWER_S, check_ledgers, committed, kill_and_finish, kill_worker
+from fakes.killing import ANSWER_S, check_ledgers, committed, kill_and_finish
 from fakes.run_files import TEXT_ONLY, finish, wait_until
 from fakes.writer import Writer, facts_of, generations, opening_of, slowly
 
@@ -202,26 +202,22 @@ def test_nohup_keeps_a_run_from_the_end_of_its_session(run_files):
 @pytest.mark.parametrize("words", ["are read by nobody", "have lost their reader"])
 def test_what_a_run_says_cannot_hold_it_up_or_end_it(run_files, words):
     reader, writer = os.pipe()
-    with serve(slowly(ANSWER_S)) as fake:
-        files = run_files(fake.base_url, recipe={"rows": 60, "max_in_flight": 4}, targets=TEXT_ONLY)
-        arguments = files.arguments("generate", ("--workers", "2"))
-        command = [sys.executable, "-m", "routenator", *arguments]
-        child = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=writer, env=os.environ | files.environment, cwd=files.folder
-        )
-        wait_until(lambda: len(generations(fake)) >= 8, child)
-        if words == "are read by nobody":
-            os.set_blocking(writer, False)
-            with suppress(BlockingIOError):
-                while True:
-                    os.write(writer, b"x" * 64)
-            os.set_blocking(writer, True)
-        else:
-            os.close(reader)
-        kill_worker(child)  # there is something to be said
+    if words == "are read by nobody":
+        os.set_blocking(writer, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writer, b"x" * 64)
+        os.set_blocking(writer, True)
+    else:
+        os.close(reader)
+    with serve(WRITER.answer) as fake:
+        files = run_files(fake.base_url, recipe={"rows": 24}, targets=TEXT_ONLY)
+        command = [sys.executable, "-m", "routenator", *files.arguments("generate", ())]
+        environment = os.environ | files.environment
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=writer, env=environment, cwd=files.folder)
         assert child.wait(100) == 0
     os.close(writer)
-    assert len(files.rows()) == 60
+    assert len(files.rows()) == 24
 
 
 @pytest.mark.parametrize("phase", ["role checks", pytest.param("calibration", marks=pytest.mark.long)])

@@ -8,7 +8,8 @@ from routenator.engine.errors import AuthError, RunError
 from routenator.engine.runs import worker_process
 from routenator.engine.runs.states import WorkerState
 from routenator.engine.runs.worker import PassResult
-from routenator.engine.runs.worker_process import MAX_RESTARTS, ProcessWorker, serve_worker
+from routenator.engine.runs.worker_process import MAX_RESTARTS, ProcessWorker
+from routenator.engine.runs.worker_serving import serve_worker
 
 HEAD = "import json, sys\nsettings = json.loads(sys.stdin.readline())\nout = sys.stdout\n"
 TELL = "def tell(**m):\n    out.write(json.dumps(m) + '\\n')\n    out.flush()\n"
