@@ -140,7 +140,7 @@ def _train(settings: TrainSettings, data: Path, out: Path, functions: Path | Non
     if is_first_process():
         write_state(out, {**identity, "train_seconds": earlier_s})
     result = train_adapter(checkpoint, tokenizer, learnt, held_out, settings, out, say)
-    state = {**identity, "data": str(data), "rows": len(rows), **to_state(result)}
+    state = {**identity, "data": str(data), "rows": len(learnt.input_ids) + len(held_out.input_ids), **to_state(result)}
     state["train_seconds"] += earlier_s
     state["processes"] = processes
     state["finished"] = not result.interrupted

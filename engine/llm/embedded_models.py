@@ -157,11 +157,11 @@ def prepare_model(name: str, models: Mapping[str, EmbeddedModel] = EMBEDDED_MODE
         ConfigError: No embedded model has that name.
         RunError: Something is not installed, the package's file is not the known one, or the disk is full.
     """
+    if is_own_file(name):
+        return _find_own_file(name)
     # Needs numpy, which callers who only look for the model should not pay for.
     from routenator.engine.llm.embedded_gguf import rewrite_as_q8_0
 
-    if is_own_file(name):
-        return _find_own_file(name)
     model, sources = find_model(name, models)
     served = cache_folder() / "models" / f"{name}-{model.served_sha256[:12]}.gguf"
     if verify_file(served, model.served_sha256):

@@ -133,42 +133,39 @@ sys.stdin.readline()
     await worker.close()
 
 
-async def test_a_worker_that_is_killed_while_the_run_stops_has_stopped(tmp_path):
-    script = """
-import os
+DIES_WHEN_STOPPED = """
+import os, signal
+signal.signal(2, signal.SIG_DFL)
 tell(ready=True)
 for line in sys.stdin:
     if json.loads(line)["do"] == "stop":
         os.kill(os.getpid(), 2)
 """
-    said = []
-    worker = await start("import signal\nsignal.signal(2, signal.SIG_DFL)\n" + script, said, tmp_path)
-    await worker.wait_ready()
-    at_work = asyncio.create_task(worker.run_pass(refills=True))
-    await asyncio.sleep(0.1)
-    worker.stop()
-    assert await asyncio.wait_for(at_work, 10) == PassResult(0, None)
-    assert "SIGINT" in said[0]
-    await worker.close()
+HEEDS_NOTHING = "tell(ready=True)\nfor line in sys.stdin:\n    pass"
 
 
 @pytest.mark.fault(34)
-async def test_a_worker_that_does_not_stop_is_ended(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [(DIES_WHEN_STOPPED, "SIGINT"), (HEEDS_NOTHING, "it did not stop within")],
+    ids=["is killed", "does not stop"],
+)
+async def test_a_worker_that_ends_in_any_way_while_the_run_stops_has_stopped(tmp_path, monkeypatch, script, words):
     monkeypatch.setattr(worker_process, "STOP_LIMIT_S", 0.5)
     said = []
-    worker = await start("tell(ready=True)\nfor line in sys.stdin:\n    pass", said, tmp_path)
+    worker = await start(script, said, tmp_path)
     await worker.wait_ready()
     at_work = asyncio.create_task(worker.run_pass(refills=True))
     await asyncio.sleep(0.1)
     worker.stop()
     assert await asyncio.wait_for(at_work, 10) == PassResult(0, None)
-    assert "it did not stop within" in said[0]
+    assert words in said[0]
     await worker.close()
 
 
 async def test_nothing_of_a_worker_stays_behind_when_its_end_is_cancelled(tmp_path, monkeypatch):
     monkeypatch.setattr(worker_process, "LEAVE_S", 0.5)
-    worker = await start("tell(ready=True)\nfor line in sys.stdin:\n    pass", [], tmp_path)
+    worker = await start(HEEDS_NOTHING, [], tmp_path)
     await worker.wait_ready()
     closing = asyncio.create_task(worker.close())
     await asyncio.sleep(0.1)
